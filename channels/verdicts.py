@@ -1,0 +1,67 @@
+"""What an attempt can come to: one receipt, or one of four refusals.
+
+    Verdict (Exception)
+    |-- Rejected        this post will never be taken; a person looks
+    |-- Deferred        certainly not out; ask again
+    |-- Suspended       the account cannot publish; pause the channel
+    `-- OutcomeUnknown  it may be out
+
+Anything else an adapter lets escape, cancellation apart, counts as OutcomeUnknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The platform took the post.
+
+    `remote_id` is the platform's name for it, `url` where a reader finds it ("" when there is no such place).
+    """
+
+    remote_id: str
+    url: str = ""
+
+
+class Verdict(Exception):
+    """`reason` is a short stable code such as `http_503`; `detail` is free text for the operator.
+
+    Neither may hold a secret, a token or personal data: both are stored and shown.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class Rejected(Verdict):
+    """The platform will never take this post. `gone` means the receiver itself has ended (HTTP 410)."""
+
+    def __init__(self, reason: str, detail: str = "", *, gone: bool = False) -> None:
+        super().__init__(reason, detail)
+        self.gone = gone
+
+
+class Deferred(Verdict):
+    """The post is certainly not out. `retry_after` is seconds from now, or None to use the queue's own plan.
+
+    `whole_endpoint` says that the wait was asked of the account, not of this post alone.
+    """
+
+    def __init__(
+        self, reason: str, detail: str = "", *, retry_after: float | None = None, whole_endpoint: bool = False
+    ) -> None:
+        super().__init__(reason, detail)
+        self.retry_after = retry_after
+        self.whole_endpoint = whole_endpoint
+
+
+class Suspended(Verdict):
+    """The account cannot publish until a person mends it; the attempt does not count."""
+
+
+class OutcomeUnknown(Verdict):
+    """The post may or may not be out."""
