@@ -1,0 +1,1 @@
+"""Pages: items in, HTML out. Pure: no clock, network or database."""
