@@ -19,7 +19,7 @@ from publisher.web.feeds.words import reason_words
 from publisher.web.pages.drawing import Address, Drawing, Drawn
 from publisher.web.pages.ledger import File, Ledger, stamp_of
 from publisher.web.pages.render import page_language
-from publisher.web.rendition import Rendition, Shelved, made
+from publisher.web.pages.rendition import Rendition, Shelved, made
 from publisher.web.view import Published, ShelfReader, SiteInfo
 
 _READ = 500  # items asked of the shelf at a time while the ledger is filled
@@ -70,7 +70,7 @@ class Renditions:
         return self._edition.kept.get(address) or self._shelved.get(address)
 
     async def fetch(self, address: Address) -> Rendition | None:
-        """What is kept, else drawn now; None when there is nothing at that address. Askers at once share one drawing."""
+        """What is kept, else drawn now; None when nothing is there. Askers at the same time share one drawing."""
         found = self.get(address)
         if found is not None:
             return found
@@ -172,11 +172,16 @@ class Renditions:
 
     async def _draw(self, ledger: Ledger, address: Address) -> Rendition | None:
         if address.kind == "item":
-            item = await self._shelf.get(address.name) if address.name in ledger.cards else None
-            return item and await self._off_loop(lambda: made(self._drawing.item(ledger, item, address.language)))
+            return await self._draw_item(ledger, address)
         if address.kind == "archive":
             return await self._draw_archive(ledger, address)
         return await self._off_loop(lambda: self._page(ledger, address))
+
+    async def _draw_item(self, ledger: Ledger, address: Address) -> Rendition | None:
+        item = await self._shelf.get(address.name) if address.name in ledger.cards else None
+        if item is None:
+            return None
+        return await self._off_loop(lambda: made(self._drawing.item(ledger, item, address.language)))
 
     async def _draw_archive(self, ledger: Ledger, address: Address) -> Rendition | None:
         slug, number = address.name, address.number
