@@ -1,0 +1,210 @@
+"""What the queue keeps. Times are whole microseconds since 1970 UTC; hashes are lower-case hex SHA-256."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from content_queue.states import DeliveryEvent, DeliveryState, RevisionState
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One immutable version of an item. `content` is the canonical bytes that `content_hash` is over."""
+
+    id: int
+    item_id: str
+    number: int
+    state: RevisionState
+    content: bytes
+    content_hash: str
+    title: str
+    column: str
+    drafter: str
+    created_at: int
+    not_before: int | None
+    expires_at: int | None
+    report: Mapping[str, Any] | None = None
+    released_at: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRevision:
+    """A revision to be stored. `note` is the public sentence of a correction ("" for a first revision)."""
+
+    item_id: str
+    content: bytes
+    content_hash: str
+    title: str
+    column: str
+    drafter: str
+    source: bytes
+    source_format: str
+    not_before: int | None
+    expires_at: int | None
+    report: Mapping[str, Any]
+    blocked: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signoff:
+    """A reviewer's signature on one revision's hash."""
+
+    revision_id: int
+    stage: str
+    person: str
+    content_hash: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item as operators list it: its newest revision, and the one that is out (None: none is)."""
+
+    id: str
+    created_at: int
+    latest: Revision
+    released: Revision | None
+    withdrawn_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One operation on one channel. `due_at` is when it may next be claimed.
+
+    `after_id` names an earlier delivery of the same item and channel that must settle first; while it is set,
+    `due_at` is `PARKED`. `resent` counts times it went back from in doubt.
+    """
+
+    id: int
+    item_id: str
+    revision_id: int
+    revision: int
+    channel: str
+    operation: str
+    state: DeliveryState
+    due_at: int
+    attempts: int
+    created_at: int
+    updated_at: int
+    token: str | None = None
+    lease_until: int | None = None
+    remote_id: str = ""
+    url: str = ""
+    reason: str = ""
+    after_id: int | None = None
+    basis_id: int | None = None
+
+
+PARKED = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery in a worker's hand. `token` fences every later move.
+
+    `basis` is (remote id, url) of the earlier receipt that an edit or a recall acts on; `cause` and `note`
+    are the typed reason and the public words of a correction or a withdrawal.
+    """
+
+    id: int
+    item_id: str
+    revision_id: int
+    revision: int
+    channel: str
+    column: str
+    operation: str
+    attempts: int
+    created_at: int
+    token: str
+    cause: str = ""
+    note: str = ""
+    basis: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one attempt came to, ready to be recorded.
+
+    `events` are the moves from the state the claim left; `counted` says whether the attempt counts towards the
+    limit. `due_at` is set when the delivery waits again. `evidence` goes into the log entry as it is (no
+    secrets): reason, detail, timing in milliseconds, HTTP status.
+    """
+
+    delivery_id: int
+    token: str
+    item_id: str
+    channel: str
+    events: tuple[DeliveryEvent, ...]
+    state: DeliveryState
+    at: int
+    counted: bool = True
+    started: bool = False
+    due_at: int | None = None
+    remote_id: str = ""
+    url: str = ""
+    reason: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """What the queue remembers of a channel account. `held_until` obeys Retry-After; `closed` follows HTTP 410."""
+
+    name: str
+    paused: bool = False
+    reason: str = ""
+    held_until: int = 0
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the audit log. `body` is canonical JSON text."""
+
+    tx: int
+    id: int
+    at: int
+    kind: str
+    actor: str
+    item_id: str | None
+    delivery_id: int | None
+    ref: str | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfRow:
+    """What the site shows of one item. `position` is the order of first publication."""
+
+    item_id: str
+    position: int
+    revision_id: int
+    column: str
+    published_at: int
+    updated_at: int
+    withdrawn_at: int | None
+    reason: str
+    note: str
+    corrections: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The balance of promise 8: `accepted` equals the sum of the others, always."""
+
+    accepted: int
+    waiting: int
+    under_way: int
+    delivered: int
+    failed: int
+    in_doubt: int
+    cancelled: int
+
+    @property
+    def balanced(self) -> bool:
+        parts = (self.waiting, self.under_way, self.delivered, self.failed, self.in_doubt, self.cancelled)
+        return self.accepted == sum(parts)

@@ -1,0 +1,69 @@
+"""The store: every promise about durability is kept here, the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from content_queue.store.access import Access, Process, Token
+from content_queue.store.channels import Channels, Switch
+from content_queue.store.deliveries import Deliveries
+from content_queue.store.engine import (
+    Conflict,
+    Database,
+    Forbidden,
+    StoreClosed,
+    StoreError,
+    Unknown,
+    ping,
+)
+from content_queue.store.items import Items, Reply
+from content_queue.store.log import AuditLog
+from content_queue.store.shelf import Shelf, Shown
+from content_queue.store.wake import Wake
+
+__all__ = [
+    "Access",
+    "AuditLog",
+    "Channels",
+    "Conflict",
+    "Deliveries",
+    "Forbidden",
+    "Items",
+    "Process",
+    "Reply",
+    "Shelf",
+    "Shown",
+    "Store",
+    "StoreClosed",
+    "StoreError",
+    "Switch",
+    "Token",
+    "Unknown",
+    "Wake",
+]
+
+
+class Store:
+    """`origin` names the log (a domain-like string); `key` signs checkpoints (None: this process seals nothing)."""
+
+    def __init__(self, url: str, *, origin: str = "gongbao", key: Ed25519PrivateKey | None = None) -> None:
+        self._db = Database(url)
+        self.items = Items(self._db)
+        self.deliveries = Deliveries(self._db)
+        self.channels = Channels(self._db)
+        self.shelf = Shelf(self._db)
+        self.access = Access(self._db)
+        self.log = AuditLog(self._db, origin=origin, key=key)
+        self.wake = Wake(self._db)
+
+    async def migrate(self) -> None:
+        """Brings the tables up to date; several processes may call it at once."""
+        from content_queue.migrations import upgrade
+
+        await self._db.write(upgrade)
+
+    async def ping(self) -> None:
+        await self._db.read(ping)
+
+    async def close(self) -> None:
+        await self._db.close()

@@ -1,0 +1,372 @@
+"""Deliveries: claiming, recording, leases, and what operators do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, select, update
+
+from content_queue.model import PARKED, Books, Claimed, Delivery, Outcome
+from content_queue.states import (
+    DELIVERED,
+    DELIVERY_TABLE,
+    UNDER_WAY,
+    DeliveryEvent,
+    DeliveryState,
+    follow,
+    sources,
+)
+from content_queue.store import dialects, fanout
+from content_queue.store.channels import hold_until, stopped_scopes
+from content_queue.store.engine import Conflict, Database
+from content_queue.store.log import Line, append, line
+from content_queue.store.rows import DELIVERY_COLUMNS, as_delivery, deliveries_of, delivery_by_id
+from content_queue.store.wake import wake
+from content_queue.tables import channels, deliveries, fanouts
+
+_d = deliveries.c
+STARTED = sources(DELIVERY_TABLE, DeliveryEvent.ACCEPT)  # the request may have left
+
+
+class Deliveries:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def release(
+        self,
+        revision_id: int,
+        names: Sequence[str],
+        *,
+        now: int,
+        actor: str,
+        facts: Mapping[str, Any] | None = None,
+    ) -> dict[str, int]:
+        """See `fanout.release`."""
+        return await self._db.write(fanout.release, revision_id, names, now, actor, facts or {})
+
+    async def withdraw(
+        self, item_id: str, *, reason: str, note: str, now: int, actor: str
+    ) -> dict[str, int]:
+        """See `fanout.withdraw`."""
+        return await self._db.write(fanout.withdraw, item_id, reason, note, now, actor)
+
+    async def claim(
+        self, rooms: Mapping[str, int], *, token: str, worker: str, now: int, lease: int
+    ) -> list[Claimed]:
+        """Takes due deliveries, at most `rooms[channel]` of each, leased until `lease` (microseconds UTC).
+
+        Channels that are paused, held by a Retry-After, closed or stopped by a switch are passed over.
+        """
+        return await self._db.write(_claim, dict(rooms), token, worker, now, lease)
+
+    async def start(self, claimed: Sequence[Claimed], *, now: int) -> set[int]:
+        """Commits that requests are about to leave; returns the ids that may be sent."""
+        return await self._db.write(_start, claimed, now)
+
+    async def record(self, outcomes: Sequence[Outcome], *, holds: Mapping[str, int], now: int) -> set[int]:
+        """Settles attempts, with their log entries, in one commit; returns the ids that moved.
+
+        An outcome whose lease was lost changes nothing and is kept in the log as evidence. `holds` are
+        channel -> not before (a Retry-After for the whole endpoint).
+        """
+        return await self._db.write(_record, outcomes, dict(holds), now)
+
+    async def release_claims(self, claims: Sequence[Claimed], *, now: int) -> None:
+        """Gives claims back unsent."""
+        await self._db.write(_release_claims, claims, now)
+
+    async def beat(self, tokens: Sequence[str], *, lease: int) -> None:
+        """Extends the leases of what these tokens still hold."""
+
+        def extend(connection: Connection) -> None:
+            connection.execute(update(deliveries).where(_d.token.in_(tokens)).values(lease_until=lease))
+
+        await self._db.write(extend)
+
+    async def expire_leases(
+        self, *, now: int, resend: frozenset[str], backoff: int, limit: int = 500
+    ) -> list[Delivery]:
+        """Takes back what dead workers held; returns what was taken back.
+
+        Claimed, not started: waits again. Started: in doubt; on channels in `resend` (the platform drops
+        repeats) it waits again, due `backoff` microseconds from `now`.
+        """
+        return await self._db.write(_expire_leases, now, resend, backoff, limit)
+
+    async def resend(self, delivery_id: int, *, now: int, actor: str, reason: str) -> Delivery:
+        """A person's word that it may be sent (again): failed or in doubt -> waiting, due now.
+
+        A waiting delivery is made due now. Raises `Conflict` in any other state, `Forbidden` when a newer
+        operation has passed it.
+        """
+        return await self._db.write(_resend, delivery_id, now, actor, reason)
+
+    async def settle_doubt(
+        self, delivery_id: int, *, url: str, remote_id: str, now: int, actor: str, reason: str
+    ) -> Delivery:
+        """In doubt -> confirmed: somebody has seen it live."""
+        return await self._db.write(_settle_doubt, delivery_id, url, remote_id, now, actor, reason)
+
+    async def get(self, delivery_id: int) -> Delivery:
+        return await self._db.read(delivery_by_id, delivery_id)
+
+    async def of_item(self, item_id: str) -> list[Delivery]:
+        return await self._db.read(deliveries_of, item_id)
+
+    async def listing(
+        self, *, state: str | None = None, channel: str | None = None, item: str | None = None, limit: int = 50
+    ) -> list[Delivery]:
+        """Newest first."""
+        q = select(*DELIVERY_COLUMNS).order_by(_d.id.desc()).limit(limit)
+        for column, value in ((_d.state, state), (_d.channel, channel), (_d.item_id, item)):
+            if value:
+                q = q.where(column == value)
+        return await self._db.read(lambda c: [as_delivery(r) for r in c.execute(q)])
+
+    async def next_due(self, names: Sequence[str]) -> int | None:
+        """The earliest due time among these channels; None when nothing waits there."""
+        return min((d for d in (await self.oldest_due(names)).values()), default=None)
+
+    async def oldest_due(self, names: Sequence[str]) -> dict[str, int]:
+        """channel -> due time of its first waiting delivery; one index probe a channel."""
+
+        def look(connection: Connection) -> dict[str, int]:
+            found = {}
+            for name in names:
+                q = select(func.min(_d.due_at)).where(_d.channel == name, _d.state == DeliveryState.WAITING)
+                due = connection.execute(q).scalar()
+                if due is not None and due < PARKED:
+                    found[name] = int(due)
+            return found
+
+        return await self._db.read(look)
+
+    async def counts(self) -> dict[tuple[str, str], int]:
+        """(channel, state) -> deliveries."""
+        q = select(_d.channel, _d.state, func.count()).group_by(_d.channel, _d.state)
+        return await self._db.read(lambda c: {(r[0], r[1]): int(r[2]) for r in c.execute(q)})
+
+    async def books(self) -> Books:
+        """Promise 8. `accepted` is what the fan-outs made; the rest is counted from the deliveries."""
+        return await self._db.read(_books)
+
+
+def _books(connection: Connection) -> Books:
+    states = {r[0]: int(r[1]) for r in connection.execute(select(_d.state, func.count()).group_by(_d.state))}
+    accepted = connection.execute(select(func.coalesce(func.sum(fanouts.c.deliveries), 0))).scalar_one()
+
+    def total(wanted: Any) -> int:
+        return sum(states.get(s, 0) for s in wanted)
+
+    return Books(
+        accepted=int(accepted),
+        waiting=total([DeliveryState.WAITING]),
+        under_way=total(UNDER_WAY),
+        delivered=total(DELIVERED),
+        failed=total([DeliveryState.FAILED]),
+        in_doubt=total([DeliveryState.IN_DOUBT]),
+        cancelled=total([DeliveryState.CANCELLED]),
+    )
+
+
+def _claim(
+    connection: Connection, rooms: dict[str, int], token: str, worker: str, now: int, lease: int
+) -> list[Claimed]:
+    stopped = stopped_scopes(connection)
+    if "all" in stopped:
+        return []
+    shut = {s.removeprefix("channel:") for s in stopped if s.startswith("channel:")}
+    unfit = channels.c.paused | channels.c.closed | (channels.c.held_until > now)
+    shut |= set(connection.execute(select(channels.c.name).where(unfit)).scalars())
+    rooms = {name: room for name, room in rooms.items() if name not in shut and room > 0}
+    columns = [s.removeprefix("column:") for s in stopped if s.startswith("column:")]
+    rows = dialects.claim(connection, rooms, columns, token, now, lease) if rooms else []
+    if not rows:
+        return []
+    append(connection, [line(now, "claimed", worker, ref=token, deliveries=sorted(r.id for r in rows))])
+    bases = _bases(connection, [r.basis_id for r in rows if r.basis_id is not None])
+    return [
+        Claimed(
+            id=r.id,
+            item_id=r.item_id,
+            revision_id=r.revision_id,
+            revision=r.revision,
+            channel=r.channel,
+            column=r.column_slug,
+            operation=r.operation,
+            attempts=r.attempts,
+            created_at=r.created_at,
+            token=token,
+            cause=r.cause,
+            note=r.note,
+            basis=bases.get(r.basis_id) if r.basis_id is not None else None,
+        )
+        for r in rows
+    ]
+
+
+def _bases(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    if not ids:
+        return {}
+    q = select(_d.id, _d.remote_id, _d.url).where(_d.id.in_(ids))
+    return {r.id: (r.remote_id, r.url) for r in connection.execute(q)}
+
+
+def _start(connection: Connection, claimed: Sequence[Claimed], now: int) -> set[int]:
+    moved = set()
+    for c in claimed:
+        after = follow(DELIVERY_TABLE, DeliveryState.CLAIMED, (DeliveryEvent.START,))
+        done = connection.execute(
+            update(deliveries)
+            .where(_d.id == c.id, _d.token == c.token, _d.state == DeliveryState.CLAIMED)
+            .values(state=after, started=True, updated_at=now)
+        )
+        if done.rowcount == 1:
+            moved.add(c.id)
+    lines = [
+        line(now, "started", "system", item=c.item_id, delivery=c.id, ref=c.token, channel=c.channel)
+        for c in claimed
+        if c.id in moved
+    ]
+    append(connection, lines)
+    return moved
+
+
+def _attempt_line(outcome: Outcome, now: int, *, kind: str = "attempt") -> Line:
+    return line(
+        now,
+        kind,
+        "system",
+        item=outcome.item_id,
+        delivery=outcome.delivery_id,
+        ref=outcome.token,
+        channel=outcome.channel,
+        events=outcome.events,
+        state=outcome.state,
+        counted=outcome.counted,
+        due=outcome.due_at,
+        remote=outcome.remote_id,
+        url=outcome.url,
+        **outcome.evidence,
+    )
+
+
+def _record(connection: Connection, outcomes: Sequence[Outcome], holds: dict[str, int], now: int) -> set[int]:
+    doubted = [DeliveryEvent.LOSE in o.events for o in outcomes]
+    moved = dialects.settle(connection, outcomes, doubted)
+    lines = [_attempt_line(o, now) for o in outcomes if o.delivery_id in moved]
+    lines += [_attempt_line(o, now, kind="late_outcome") for o in outcomes if o.delivery_id not in moved]
+    lines += fanout.settle_dependents(connection, [o for o in outcomes if o.delivery_id in moved], now)
+    for name, until in holds.items():
+        lines += hold_until(connection, name, until, now)
+    append(connection, lines)
+    return moved
+
+
+def _release_claims(connection: Connection, claims: Sequence[Claimed], now: int) -> None:
+    after = follow(DELIVERY_TABLE, DeliveryState.CLAIMED, (DeliveryEvent.RELEASE,))
+    by_token: dict[str, list[int]] = {}
+    for c in claims:
+        by_token.setdefault(c.token, []).append(c.id)
+    lines = []
+    for token, ids in by_token.items():
+        rows = connection.execute(
+            update(deliveries)
+            .where(_d.id.in_(ids), _d.token == token, _d.state == DeliveryState.CLAIMED)
+            .values(state=after, token=None, lease_until=None, updated_at=now)
+            .returning(_d.id, _d.item_id)
+        ).all()
+        lines += [line(now, "claim_released", "system", item=r.item_id, delivery=r.id, ref=token) for r in rows]
+    append(connection, lines)
+
+
+def _expire_leases(
+    connection: Connection, now: int, resend: frozenset[str], backoff: int, limit: int
+) -> list[Delivery]:
+    q = (
+        select(*DELIVERY_COLUMNS)
+        .where(_d.token.is_not(None), _d.lease_until < now)
+        .order_by(_d.lease_until)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    gone = [as_delivery(r) for r in connection.execute(q).all()]
+    outcomes = [_lost(d, now, resend, backoff) for d in gone]
+    moved: set[int] = set()
+    if outcomes:
+        moved = dialects.settle(connection, outcomes, [bool(o.evidence["maybe_out"]) for o in outcomes])
+        kept = [o for o in outcomes if o.delivery_id in moved]
+        append(connection, [_attempt_line(o, now, kind="lease_expired") for o in kept])
+        append(connection, fanout.settle_dependents(connection, kept, now))
+    return [d for d in gone if d.id in moved]
+
+
+def _lost(delivery: Delivery, now: int, resend: frozenset[str], backoff: int) -> Outcome:
+    started = delivery.state in STARTED
+    events: tuple[DeliveryEvent, ...] = (DeliveryEvent.LOSE,) if started else (DeliveryEvent.RELEASE,)
+    if started and delivery.channel in resend:
+        events += (DeliveryEvent.RESEND,)
+    state = follow(DELIVERY_TABLE, delivery.state, events)
+    # Where repeats are dropped, `start` is not committed: a claimed delivery may have been sent.
+    doubted = started or delivery.channel in resend
+    return Outcome(
+        delivery_id=delivery.id,
+        token=delivery.token or "",
+        item_id=delivery.item_id,
+        channel=delivery.channel,
+        events=events,
+        state=state,
+        at=now,
+        counted=False,
+        due_at=now + backoff if state is DeliveryState.WAITING else None,
+        remote_id=delivery.remote_id,
+        url=delivery.url,
+        reason="lease_expired",
+        evidence={"reason": "lease_expired", "maybe_out": doubted},
+    )
+
+
+def _resend(connection: Connection, delivery_id: int, now: int, actor: str, reason: str) -> Delivery:
+    delivery = delivery_by_id(connection, delivery_id)
+    if delivery.after_id is not None:
+        raise Conflict(f"delivery {delivery_id} waits for delivery {delivery.after_id} to settle")
+    resendable = sources(DELIVERY_TABLE, DeliveryEvent.RESEND)
+    if delivery.state not in resendable | {DeliveryState.WAITING}:
+        raise Conflict(f"delivery {delivery_id} is {delivery.state}; there is nothing to send again")
+    events = (DeliveryEvent.RESEND,) if delivery.state in resendable else ()
+    after = follow(DELIVERY_TABLE, delivery.state, events)
+    fanout.may_resend(connection, delivery)
+    fresh = {"attempts": 0} if delivery.state is not DeliveryState.WAITING else {}
+    _moved(connection, delivery, {"state": after, "due_at": now, "updated_at": now, **fresh})
+    facts = {"was": delivery.state, "state": after, "reason": reason, "channel": delivery.channel}
+    append(connection, [line(now, "resend", actor, item=delivery.item_id, delivery=delivery.id, **facts)])
+    wake(connection)
+    return delivery_by_id(connection, delivery_id)
+
+
+def _settle_doubt(
+    connection: Connection, delivery_id: int, url: str, remote_id: str, now: int, actor: str, reason: str
+) -> Delivery:
+    delivery = delivery_by_id(connection, delivery_id)
+    if delivery.state is not DeliveryState.IN_DOUBT:
+        raise Conflict(f"delivery {delivery_id} is {delivery.state}, not in doubt")
+    after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.FOUND,))
+    values = {"state": after, "url": url, "remote_id": remote_id, "reason": "", "updated_at": now}
+    _moved(connection, delivery, values)
+    facts = {"was": delivery.state, "state": after, "url": url, "remote": remote_id, "reason": reason}
+    lines = [line(now, "found", actor, item=delivery.item_id, delivery=delivery.id, **facts)]
+    seen = Outcome(
+        delivery.id, "", delivery.item_id, delivery.channel, (DeliveryEvent.FOUND,), after, now
+    )
+    lines += fanout.settle_dependents(connection, [seen], now)
+    append(connection, lines)
+    return delivery_by_id(connection, delivery_id)
+
+
+def _moved(connection: Connection, delivery: Delivery, values: Mapping[str, Any]) -> None:
+    done = connection.execute(
+        update(deliveries).where(and_(_d.id == delivery.id, _d.state == delivery.state)).values(**values)
+    )
+    if done.rowcount != 1:
+        raise Conflict(f"delivery {delivery.id} changed just now; look again")

@@ -1,0 +1,105 @@
+"""Rows of the database as the values of `content_queue.model`, and the few queries that everyone shares."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from content_queue.model import Delivery, Revision
+from content_queue.states import DeliveryState, RevisionState
+from content_queue.store.engine import Unknown
+from content_queue.tables import deliveries, revisions
+
+_r = revisions.c
+REVISION_COLUMNS = (
+    _r.id,
+    _r.item_id,
+    _r.number,
+    _r.state,
+    _r.content,
+    _r.content_hash,
+    _r.title,
+    _r.column_slug,
+    _r.drafter,
+    _r.created_at,
+    _r.not_before,
+    _r.expires_at,
+    _r.report,
+    _r.released_at,
+    _r.note,
+)
+_d = deliveries.c
+DELIVERY_COLUMNS = (
+    _d.id,
+    _d.item_id,
+    _d.revision_id,
+    _d.revision,
+    _d.channel,
+    _d.operation,
+    _d.state,
+    _d.due_at,
+    _d.attempts,
+    _d.created_at,
+    _d.updated_at,
+    _d.token,
+    _d.lease_until,
+    _d.remote_id,
+    _d.url,
+    _d.reason,
+    _d.after_id,
+    _d.basis_id,
+)
+
+
+def as_revision(row: Any) -> Revision:
+    return Revision(
+        id=row.id,
+        item_id=row.item_id,
+        number=row.number,
+        state=RevisionState(row.state),
+        content=bytes(row.content),
+        content_hash=row.content_hash,
+        title=row.title,
+        column=row.column_slug,
+        drafter=row.drafter,
+        created_at=row.created_at,
+        not_before=row.not_before,
+        expires_at=row.expires_at,
+        report=json.loads(row.report),
+        released_at=row.released_at,
+        note=row.note,
+    )
+
+
+def as_delivery(row: Any) -> Delivery:
+    facts = dict(row._mapping)
+    facts["state"] = DeliveryState(facts["state"])
+    return Delivery(**facts)
+
+
+def revision_by_id(connection: Connection, revision_id: int) -> Revision:
+    row = connection.execute(select(*REVISION_COLUMNS).where(_r.id == revision_id)).first()
+    if row is None:
+        raise Unknown(f"revision {revision_id}")
+    return as_revision(row)
+
+
+def revisions_of(connection: Connection, item_id: str) -> list[Revision]:
+    """Oldest first; empty when there is no such item."""
+    q = select(*REVISION_COLUMNS).where(_r.item_id == item_id).order_by(_r.number)
+    return [as_revision(row) for row in connection.execute(q)]
+
+
+def delivery_by_id(connection: Connection, delivery_id: int) -> Delivery:
+    row = connection.execute(select(*DELIVERY_COLUMNS).where(_d.id == delivery_id)).first()
+    if row is None:
+        raise Unknown(f"delivery {delivery_id}")
+    return as_delivery(row)
+
+
+def deliveries_of(connection: Connection, item_id: str) -> list[Delivery]:
+    """Oldest first."""
+    q = select(*DELIVERY_COLUMNS).where(_d.item_id == item_id).order_by(_d.id)
+    return [as_delivery(row) for row in connection.execute(q)]

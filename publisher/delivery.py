@@ -1,0 +1,170 @@
+"""One attempt: start, send, judge. The table below is THE place where an outcome becomes events."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from channels.contract import Capabilities, Channel, Editable, Idempotency, Operation, Post, Recallable
+from channels.verdicts import Deferred, Receipt, Rejected, Suspended, Verdict
+from content_queue.model import Claimed, Outcome
+from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
+from publisher import retry
+
+E = DeliveryEvent
+
+# Answer -> events after `start`. `OutcomeUnknown` has two rows: may the machine send it again or not.
+EVENTS: Mapping[str, tuple[DeliveryEvent, ...]] = MappingProxyType(
+    {
+        "receipt": (E.ACCEPT,),
+        "rejected": (E.REJECT,),
+        "deferred": (E.DEFER,),
+        "exhausted": (E.EXHAUST,),
+        "suspended": (E.DEFER,),
+        "unknown_safe": (E.LOSE, E.RESEND),
+        "unknown": (E.LOSE,),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What to record, and what it means for the whole channel.
+
+    `hold_until` obeys a Retry-After for the endpoint; `pause` names why the account cannot publish; `close`
+    says that the receiver has ended.
+    """
+
+    outcome: Outcome
+    hold_until: int | None = None
+    pause: str | None = None
+    close: str | None = None
+
+
+def idempotency_key(item_id: str, revision: int, account: str, operation: str) -> str:
+    """Derived, not drawn: the same four give the same key for ever. 32 characters, [a-z2-7] after `gb_`."""
+    joined = "\x00".join((item_id, str(revision), account, operation)).encode()
+    digest = hashlib.sha256(joined).digest()[:20]
+    return "gb_" + base64.b32encode(digest).decode("ascii").lower()
+
+
+def must_start_first(capabilities: Capabilities) -> bool:
+    """Whether `start` must be committed before the request leaves (the platform keeps repeats)."""
+    return capabilities.idempotency is Idempotency.NONE
+
+
+async def send(channel: Channel, post: Post) -> Receipt | Verdict | Exception:
+    """One request. Every surprise is handed back as a value; cancellation passes through."""
+    try:
+        if post.operation is Operation.PUBLISH:
+            return await channel.publish(post)
+        if post.operation is Operation.EDIT:
+            if not isinstance(channel, Editable):
+                return Rejected("cannot_edit", f"{channel.kind} cannot change a post that is out")
+            return await channel.edit(post)
+        if not isinstance(channel, Recallable):
+            return Rejected("cannot_recall", f"{channel.kind} cannot take a post down")
+        return await channel.recall(post)
+    except Exception as surprise:
+        return surprise
+
+
+def judge(
+    claimed: Claimed,
+    answer: Receipt | Verdict | Exception,
+    capabilities: Capabilities,
+    *,
+    now: int,
+    chance: Callable[[], float],
+    evidence: Mapping[str, Any] | None = None,
+) -> Judgement:
+    """Turns an answer into events, the next due time and the evidence for the log."""
+    counted = not isinstance(answer, Suspended)
+    attempts = claimed.attempts + counted
+    row, due = _row(claimed, answer, capabilities, attempts, now, chance)
+    begun = () if must_start_first(capabilities) else (E.START,)
+    before = DeliveryState.SENDING if must_start_first(capabilities) else DeliveryState.CLAIMED
+    events = (*begun, *EVENTS[row])
+    state = follow(DELIVERY_TABLE, before, events)
+    receipt = answer if isinstance(answer, Receipt) else None
+    reason = "" if receipt else _reason(answer)
+    facts: dict[str, Any] = {"outcome": row, "attempt": attempts, **(evidence or {})}
+    if not receipt:
+        facts |= {"reason": reason, "detail": _detail(answer)}
+    outcome = Outcome(
+        delivery_id=claimed.id,
+        token=claimed.token,
+        item_id=claimed.item_id,
+        channel=claimed.channel,
+        events=events,
+        state=state,
+        at=now,
+        counted=counted,
+        started=bool(begun),
+        due_at=due if state is DeliveryState.WAITING else None,
+        remote_id=receipt.remote_id if receipt else "",
+        url=receipt.url if receipt else "",
+        reason=reason,
+        evidence=facts,
+    )
+    return Judgement(outcome, *_for_the_channel(answer, now))
+
+
+def _row(
+    claimed: Claimed,
+    answer: Receipt | Verdict | Exception,
+    capabilities: Capabilities,
+    attempts: int,
+    now: int,
+    chance: Callable[[], float],
+) -> tuple[str, int | None]:
+    if isinstance(answer, Receipt):
+        return "receipt", None
+    if isinstance(answer, Rejected):
+        return "rejected", None
+    if isinstance(answer, Suspended):
+        return "suspended", now
+    due = retry.next_due(attempts, now, chance)
+    if isinstance(answer, Deferred):
+        if due is None:
+            return "exhausted", None
+        wait = answer.retry_after
+        return "deferred", due if wait is None else retry.asked_wait(wait, now)
+    if due is not None and _repeat_is_dropped(claimed, capabilities, due):
+        return "unknown_safe", due
+    return "unknown", None
+
+
+def _repeat_is_dropped(claimed: Claimed, capabilities: Capabilities, due: int) -> bool:
+    """Counted from the delivery's making, which is never later than the first request."""
+    if capabilities.idempotency is Idempotency.NATURAL:
+        return True
+    if capabilities.idempotency is Idempotency.NONE:
+        return False
+    lifetime = capabilities.key_lifetime
+    return lifetime is None or due < claimed.created_at + int(lifetime * retry.SECOND)
+
+
+def _reason(answer: object) -> str:
+    return answer.reason if isinstance(answer, Verdict) else f"surprise_{type(answer).__name__}"
+
+
+def _detail(answer: object) -> str:
+    """A surprise's own text is not stored: nobody has vouched that it holds no secret."""
+    return answer.detail if isinstance(answer, Verdict) else ""
+
+
+def _for_the_channel(answer: object, now: int) -> tuple[int | None, str | None, str | None]:
+    if isinstance(answer, Suspended):
+        return None, answer.reason, None
+    if isinstance(answer, Rejected) and answer.gone:
+        return None, None, answer.reason
+    if isinstance(answer, Deferred) and answer.whole_endpoint and answer.retry_after is not None:
+        return retry.asked_wait(answer.retry_after, now), None, None
+    return None, None, None
+
+

@@ -1,0 +1,27 @@
+"""Which channels an item goes out through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from publisher.content import Content
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """`accounts` are the channels that are on, in the order of the file; `carried` names, for a column, the only
+    channels that carry it (a column that is not in it is carried by all)."""
+
+    accounts: tuple[str, ...]
+    carried: Mapping[str, tuple[str, ...]]
+
+    def of(self, content: Content) -> tuple[str, ...]:
+        """The channels of one item: those of its column, narrowed by its own plan when it has one."""
+        column = self.carried.get(content.column) or self.accounts
+        wanted = column if content.channels is None else content.channels
+        return tuple(name for name in self.accounts if name in wanted)
+
+    def unknown(self, content: Content) -> tuple[str, ...]:
+        """Names in the item's own plan that are no channel here."""
+        return tuple(n for n in content.channels or () if n not in self.accounts)

@@ -1,0 +1,59 @@
+"""The log's signing key: made on the first start, kept in the data folder, readable by its owner only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from content_queue.audit_log import encode_vkey, parse_vkey
+
+SEED_FILE = "log.ed25519"
+PUBLIC_FILE = "log.vkey"
+
+
+class KeyFileError(Exception):
+    """The key file is missing or not readable as a key. Never shows its content."""
+
+
+def load_or_make(folder: Path, origin: str) -> Ed25519PrivateKey:
+    """The private key as 64 hex digits in `log.ed25519` (mode 0600); beside it `log.vkey`, which may be published."""
+    path = folder / SEED_FILE
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        _create(path, Ed25519PrivateKey.generate())
+    except FileExistsError:
+        pass
+    try:
+        key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text("ascii").strip()))
+    except (OSError, ValueError) as error:
+        raise KeyFileError(f"{path} holds no key (64 hex digits); restore it from your backup") from error
+    public = folder / PUBLIC_FILE
+    if not public.exists():
+        public.write_text(encode_vkey(origin, key.public_key()) + "\n", "utf-8")
+    return key
+
+
+def load_public(folder: Path) -> Ed25519PublicKey:
+    """Raises `KeyFileError`."""
+    path = folder / PUBLIC_FILE
+    try:
+        return parse_vkey(path.read_text("utf-8").strip())[1]
+    except (OSError, ValueError) as error:
+        raise KeyFileError(f"{path} holds no public key") from error
+
+
+def _create(path: Path, key: Ed25519PrivateKey) -> None:
+    """Written aside and linked into place, so that two processes starting at once agree on one key."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, key.private_bytes_raw().hex().encode() + b"\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(aside, path)
+    finally:
+        aside.unlink()

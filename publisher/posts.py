@@ -1,0 +1,124 @@
+"""From a revision to what channels are handed. The bytes sent are the bytes approved: the hash is recomputed here."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from channels.contract import Asset, Operation, Post
+from channels.verdicts import Receipt
+from content_queue.model import Claimed, Revision
+from publisher.content import Attachment, Content, Image, content_hash
+from publisher.delivery import idempotency_key
+
+KEPT = 512  # revisions whose posts are kept ready; a fan-out to many channels builds the post once
+
+_MEDIA = re.compile(r'(?<=["\'(])media:([0-9a-f]{64})')
+
+
+class HashMismatch(Exception):
+    """The stored bytes are not the ones that were signed. Nothing may be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the public finds things. `base_url` has no trailing slash."""
+
+    base_url: str
+
+    def item(self, item_id: str) -> str:
+        return f"{self.base_url}/items/{item_id}"
+
+    def media(self, sha256: str, name: str) -> str:
+        return f"{self.base_url}/media/{sha256}/{quote(name, safe='')}"
+
+
+def build_post(revision: Revision, addresses: Addresses, column_name: str) -> Post:
+    """The post that every channel shares; `for_channel` adds what differs. Raises `HashMismatch`."""
+    if content_hash(revision.content) != revision.content_hash:
+        raise HashMismatch(f"revision {revision.number} of {revision.item_id}")
+    content = Content.from_canonical(revision.content)
+    names = {image.sha256: image.name for image in content.images}
+    html = _MEDIA.sub(lambda m: addresses.media(m[1], names.get(m[1], m[1])), content.body_html)
+    return Post(
+        key="",
+        operation=Operation.PUBLISH,
+        item_id=revision.item_id,
+        revision=revision.number,
+        content_hash=revision.content_hash,
+        title=content.title,
+        summary=content.summary,
+        html=html,
+        text=content.body_text,
+        url=addresses.item(revision.item_id),
+        column=content.column,
+        column_name=column_name,
+        content_type=content.content_type,
+        language=content.language,
+        issuing_body=content.issuing_body,
+        drafting_unit=content.drafting_unit,
+        released_at=revision.released_at or revision.created_at,
+        document_number=content.document_number,
+        index_number=content.index_number,
+        created_on=content.created_on,
+        effective_on=content.effective_on,
+        expires_at=content.expires_at,
+        keywords=content.keywords,
+        attachments=tuple(_asset(a, addresses) for a in content.attachments),
+        images=tuple(_asset(i, addresses, i.alt) for i in content.images),
+        related=tuple((r.rel, r.id) for r in content.related),
+    )
+
+
+def _asset(file: Attachment | Image, addresses: Addresses, alt: str = "") -> Asset:
+    url = addresses.media(file.sha256, file.name)
+    return Asset(file.name, url, file.sha256, file.media_type, file.size, alt)
+
+
+def for_channel(post: Post, claimed: Claimed) -> Post:
+    """The shared post as one delivery sends it."""
+    return replace(
+        post,
+        key=idempotency_key(claimed.item_id, claimed.revision, claimed.channel, claimed.operation),
+        operation=Operation(claimed.operation),
+        remote=Receipt(*claimed.basis) if claimed.basis else None,
+        reason=claimed.cause,
+        note=claimed.note,
+    )
+
+
+class Posts:
+    """Builds each revision's post once and keeps the newest `KEPT`. Safe for many callers at once."""
+
+    def __init__(
+        self,
+        load: Callable[[int], Awaitable[Revision]],
+        addresses: Addresses,
+        column_name: Callable[[str], str],
+    ) -> None:
+        self._load, self._addresses, self._column_name = load, addresses, column_name
+        self._kept: OrderedDict[int, asyncio.Future[Post]] = OrderedDict()
+
+    async def of(self, claimed: Claimed) -> Post:
+        """Raises `HashMismatch`, or what loading raises (and then forgets it, so that the next try loads)."""
+        future = self._kept.get(claimed.revision_id)
+        if future is None:
+            future = asyncio.ensure_future(self._build(claimed.revision_id))
+            self._kept[claimed.revision_id] = future
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        if not future.done():
+            try:
+                await asyncio.shield(future)
+            except Exception:
+                self._kept.pop(claimed.revision_id, None)
+                raise
+        return for_channel(future.result(), claimed)
+
+    async def _build(self, revision_id: int) -> Post:
+        revision = await self._load(revision_id)
+        return build_post(revision, self._addresses, self._column_name(revision.column))

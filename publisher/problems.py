@@ -1,0 +1,50 @@
+"""Refusals with a remedy, for people and for machines.
+
+    Problem
+    |-- Refused      a rule of the house says no (409 or 403)
+    |-- NotFound     no such thing (404)
+    `-- Held         the checklist blocks it; carries the findings (422)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from publisher.texts import Text
+
+
+class Problem(Exception):
+    """`code` is stable and for machines; `message` says what, `remedy` how to mend it."""
+
+    status = 400
+
+    def __init__(self, code: str, message: Text, remedy: Text) -> None:
+        super().__init__(message.en)
+        self.code, self.message, self.remedy = code, message, remedy
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"code": self.code, "message": self.message.as_dict(), "remedy": self.remedy.as_dict()}
+
+
+class Refused(Problem):
+    status = 409
+
+
+class NotAllowed(Refused):
+    status = 403
+
+
+class NotFound(Problem):
+    status = 404
+
+
+class Held(Problem):
+    status = 422
+
+    def __init__(self, message: Text, remedy: Text, findings: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__("checklist_blocks", message, remedy)
+        self.findings = tuple(findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "findings": [dict(f) for f in self.findings]}

@@ -1,0 +1,83 @@
+"""Out of the queue: fully signed revisions whose time has come pass the checklist and become deliveries."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from content_queue.model import Revision
+from content_queue.store import Conflict, Store
+from publisher.clock import SECOND, Clock
+from publisher.content import Content, content_hash
+from publisher.fanout import Routes
+from publisher.gate import Gate
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 5.0
+BACKOFF_SECONDS = 1.0
+ACTOR = "system"
+
+
+class Releaser:
+    """Runs beside the worker. Two of them never release the same revision: the move is fenced."""
+
+    def __init__(self, store: Store, gate: Gate, routes: Routes, clock: Clock) -> None:
+        self._store, self._gate, self._routes, self._clock = store, gate, routes, clock
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.wake()
+
+    async def run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                wait = await self.step()
+            except Exception:
+                log.exception("the queue could not be read; trying again")
+                wait = BACKOFF_SECONDS
+            if wait > 0:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
+
+    async def step(self) -> float:
+        """Releases what is due; answers the seconds until the next look."""
+        due = await self._store.items.due(now=self._clock())
+        for revision in due:
+            with contextlib.suppress(Conflict):
+                await self._release(revision)
+        if due:
+            return 0.0
+        at = await self._store.items.next_due()
+        return IDLE_SECONDS if at is None else min(max((at - self._clock()) / SECOND, 0.0), IDLE_SECONDS)
+
+    async def _release(self, revision: Revision) -> None:
+        if content_hash(revision.content) != revision.content_hash:
+            log.critical("the stored bytes are not the signed ones", extra={"item": revision.item_id})
+            await self._hold(revision, {**(revision.report or {}), "tampered": True})
+            return
+        content = Content.from_canonical(revision.content)
+        if content.expires_at is not None and content.expires_at <= self._clock():
+            note = {"reason": "expired", "note": ""}
+            await self._store.deliveries.withdraw(revision.item_id, **note, now=self._clock(), actor=ACTOR)
+            return
+        accepted = await self._store.items.acceptances(revision.item_id)
+        verdict = await asyncio.to_thread(self._gate.judge, content, accepted)
+        if verdict.blocked:
+            await self._hold(revision, dict(verdict.stored()))
+            return
+        facts = {"hash": revision.content_hash, "ruleset": verdict.report.ruleset}
+        names = self._routes.of(content)
+        await self._store.deliveries.release(revision.id, names, now=self._clock(), actor=ACTOR, facts=facts)
+
+    async def _hold(self, revision: Revision, report: dict[str, object]) -> None:
+        log.warning("held by the checklist", extra={"item": revision.item_id, "revision": revision.number})
+        await self._store.items.hold(revision.id, report, now=self._clock(), actor=ACTOR)
