@@ -12,9 +12,9 @@ from publisher.web.feeds.words import column_name, day, plain_day, say
 from publisher.web.view import Published, SiteInfo
 
 OPENNESS = {
-    "proactive": mark("Open"),
+    "proactive": mark("Open to the public"),
     "on_request": mark("Open on request"),
-    "closed": mark("Not open"),
+    "closed": mark("Not open to the public"),
 }
 VALIDITY = {
     "valid": mark("In force"),
@@ -104,7 +104,7 @@ def header_rows(item: Published, site: SiteInfo, language: str) -> list[Row]:
         Row(say("Drafting unit", language), content.drafting_unit),
         Row(say("Document number", language), content.document_number),
         _date_row("Date of document", content.created_on, language),
-        _time_row("Published", item.published_at, site, language),
+        _time_row("Published on", item.published_at, site, language),
         *_updated_row(item, site, language),
         _date_row("In force from", content.effective_on, language),
         Row(say("Validity", language), _coded(VALIDITY, content.validity, language)),
@@ -118,7 +118,7 @@ def header_rows(item: Published, site: SiteInfo, language: str) -> list[Row]:
 
 def _updated_row(item: Published, site: SiteInfo, language: str) -> list[Row]:
     changed = item.updated_at > item.published_at
-    return [_time_row("Updated", item.updated_at, site, language)] if changed else []
+    return [_time_row("Updated on", item.updated_at, site, language)] if changed else []
 
 
 def _source_row(content: Content, language: str) -> list[Row]:
