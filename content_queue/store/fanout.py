@@ -210,7 +210,9 @@ def _insert(
         )
     )
     wanted = {(p.channel, p.operation) for p in plans}
-    q = select(_d.id, _d.channel, _d.operation).where(_d.revision_id == revision.id, _d.created_at == now)
+    q = select(_d.id, _d.channel, _d.operation).where(
+        _d.item_id == revision.item_id, _d.revision_id == revision.id, _d.created_at == now
+    )
     found = {r.channel: int(r.id) for r in connection.execute(q) if (r.channel, r.operation) in wanted}
     return {p.channel: found[p.channel] for p in plans}
 

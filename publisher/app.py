@@ -1,0 +1,376 @@
+"""Builds every object from the settings and owns start and stop. Nothing else constructs; nothing is built at import.
+
+`open_app` gives the desk and the store (for the command line); `Service` adds the running parts: web, worker and
+scheduler, each of which may live in a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from channels.registry import Tools, build_channel, kinds
+from channels.transport import Transport
+
+from channels.contract import Channel
+from config.settings import (
+    Agency,
+    ChannelAccount,
+    ConfigError,
+    People,
+    Settings,
+    load_agency,
+    load_channels,
+    load_people,
+    secret,
+)
+from content_queue.store import Process, Store
+from publisher import clock as clocks
+from publisher.checklist import Checklist
+from publisher.clock import SECOND, Clock
+from publisher.desk import Desk
+from publisher.fanout import Routes
+from publisher.gate import Gate
+from publisher.health import Health
+from publisher.intake import Defaults, Limits
+from publisher.keys import load_or_make
+from publisher.media import MediaStore
+from publisher.metrics import Metrics
+from publisher.people import Signing
+from publisher.posts import Addresses, Posts
+from publisher.release import Releaser
+from publisher.schedule import Schedule
+from publisher.shelf import SiteShelf, StoreShelfReader
+from publisher.web.renditions import Renditions
+from publisher.web.server import WebParts, serve_web
+from publisher.web.view import Column, SiteInfo
+from publisher.worker import Pace, Worker
+
+log = logging.getLogger(__name__)
+
+MIB = 1024 * 1024
+SIGN_OF_LIFE_SECONDS = 3
+REAP_SECONDS = 5
+EXPIRY_SECONDS = 10
+RESEND_AFTER_CRASH = 2 * SECOND
+FORGET_PROCESS_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything that the doors (command line, API, pages) need; no loop is running in it."""
+
+    settings: Settings
+    agency: Agency
+    people: People
+    accounts: tuple[ChannelAccount, ...]
+    store: Store
+    desk: Desk
+    gate: Gate
+    media: MediaStore
+    routes: Routes
+    signing: Signing
+    site: SiteInfo
+    addresses: Addresses
+    health: Health
+    clock: Clock
+
+    @property
+    def zone(self) -> str:
+        return self.agency.zone
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The files an agency edits, read and checked."""
+
+    agency: Agency
+    people: People
+    accounts: tuple[ChannelAccount, ...]
+    checklist: Checklist
+
+
+def read_configuration(settings: Settings) -> Configuration:
+    """Reads all files. Raises `ConfigError`, or the checklist's own error that names file and key."""
+    agency = load_agency(settings.config_dir)
+    people = load_people(settings.config_dir)
+    accounts = load_channels(settings.config_dir)
+    names = {a.name for a in accounts}
+    for column in agency.columns:
+        if unknown := set(column.channels) - names:
+            where = str(settings.config_dir / "agency.toml")
+            what = f"{sorted(unknown)[0]} is no channel of channels.toml"
+            raise ConfigError(where, [(f"columns.{column.slug}.channels", what)])
+    checklist = Checklist.load(settings.config_dir / "rules", settings.config_dir / "words")
+    return Configuration(agency, people, accounts, checklist)
+
+
+@contextlib.asynccontextmanager
+async def open_app(
+    settings: Settings, *, clock: Clock = clocks.now, extra_accounts: Sequence[ChannelAccount] = ()
+) -> AsyncIterator[App]:
+    """Opens the store (bringing its tables up to date) and closes it at the end."""
+    files = read_configuration(settings)
+    accounts = (*files.accounts, *extra_accounts)
+    key = load_or_make(settings.data_dir / "keys", files.agency.log_origin)
+    store = Store(settings.database, origin=files.agency.log_origin, key=key)
+    try:
+        await store.migrate()
+        yield _app(settings, files, accounts, store, clock)
+    finally:
+        await store.close()
+
+
+def _app(
+    settings: Settings, files: Configuration, accounts: tuple[ChannelAccount, ...], store: Store, clock: Clock
+) -> App:
+    agency = files.agency
+    gate = Gate(files.checklist, _today(agency.zone, clock))
+    media = MediaStore(settings.data_dir / "media")
+    names = tuple(a.name for a in accounts if a.on)
+    routes = Routes(names, {c.slug: c.channels for c in agency.columns if c.channels})
+    signing = Signing(files.people.stages, {p.name: p.may_sign for p in files.people.people})
+    desk = Desk(store, gate, media, routes, signing, _defaults(settings, agency), clock)
+    health = Health(store, names, clock, oldest_due_seconds=settings.oldest_due_seconds)
+    return App(
+        settings=settings,
+        agency=agency,
+        people=files.people,
+        accounts=accounts,
+        store=store,
+        desk=desk,
+        gate=gate,
+        media=media,
+        routes=routes,
+        signing=signing,
+        site=_site(settings, agency),
+        addresses=Addresses(settings.public_url),
+        health=health,
+        clock=clock,
+    )
+
+
+def _today(zone: str, clock: Clock) -> Callable[[], date]:
+    place = ZoneInfo(zone)
+    return lambda: datetime.fromtimestamp(clock() / SECOND, UTC).astimezone(place).date()
+
+
+def _defaults(settings: Settings, agency: Agency) -> Defaults:
+    return Defaults(
+        columns=tuple(c.slug for c in agency.columns),
+        column_names={name: c.slug for c in agency.columns for name in (c.name_zh, c.name_en) if name},
+        issuing_body=agency.name_zh,
+        drafting_unit=agency.drafting_unit,
+        language=agency.language,
+        zone=agency.zone,
+        limits=Limits(
+            source=settings.source_mb * MIB,
+            attachment=settings.attachment_mb * MIB,
+            image=settings.image_mb * MIB,
+        ),
+    )
+
+
+def _site(settings: Settings, agency: Agency) -> SiteInfo:
+    columns = tuple(
+        Column(c.slug, c.name_zh, c.name_en, c.description_zh, c.description_en) for c in agency.columns
+    )
+    return SiteInfo(
+        base_url=settings.public_url,
+        agency_zh=agency.name_zh,
+        agency_en=agency.name_en,
+        tag_authority=agency.tag_authority,
+        tag_date=agency.tag_date,
+        columns=columns,
+        language=agency.language,
+        zone=agency.zone,
+    )
+
+
+def build_channels(app: App, transport: Transport) -> dict[str, Channel]:
+    """The accounts that are on. Raises `ConfigError` naming account and key, never the secret."""
+    shelf = SiteShelf(app.store.shelf, app.clock)
+    tools = Tools(transport=transport, clock=lambda: app.clock() / SECOND, shelf=shelf)
+    return {a.name: build_channel(a.kind, a.name, _own_keys(app, a), tools) for a in app.accounts if a.on}
+
+
+def _own_keys(app: App, account: ChannelAccount) -> Mapping[str, Any]:
+    where = f"channels.toml ({account.name})"
+    base = app.settings.data_dir
+    return {k: secret(v, where=where, key=k, base=base) for k, v in account.own_keys.items()}
+
+
+def check_channels(app: App) -> None:
+    """Builds every account without starting anything. Raises `ConfigError`."""
+    for account in app.accounts:
+        if account.kind not in kinds():
+            what = f"there is no kind {account.kind}; there are: {', '.join(sorted(kinds()))}"
+            raise ConfigError(f"channels.toml ({account.name})", [("kind", what)])
+    build_channels(app, make_transport(app.settings))
+
+
+def make_transport(settings: Settings) -> Transport:
+    return Transport(
+        user_agent="Gongbao/0.1",
+        allow_networks=settings.allow_networks,
+        deadline=settings.request_seconds,
+    )
+
+
+class Service:
+    """The running parts of one process. `start`, then `wait_closed` or `stop`."""
+
+    def __init__(self, app: App, roles: Sequence[str]) -> None:
+        self.app, self.roles = app, tuple(roles)
+        self.name = f"{socket.gethostname()}-{os.getpid()}"
+        self._started_at = app.clock()
+        self._stack = contextlib.AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stoppers: list[Callable[[], None]] = []
+        self.metrics = Metrics(app.store, app.health, app.clock)
+        self.port: int | None = None
+
+    async def start(self) -> None:
+        schedule = Schedule()
+        schedule.every(SIGN_OF_LIFE_SECONDS, "sign-of-life", self._sign_of_life)
+        if "worker" in self.roles:
+            await self._start_worker()
+        if "scheduler" in self.roles:
+            self._plan(schedule)
+        if "web" in self.roles:
+            await self._start_web(schedule)
+        await self._sign_of_life()
+        await self.app.store.wake.start()
+        self._stack.push_async_callback(self.app.store.wake.stop)
+        schedule.start()
+        self._stack.callback(schedule.stop)
+
+    async def stop(self) -> None:
+        """Drains the worker, then lets go of everything in the reverse order of starting."""
+        for stopper in self._stoppers:
+            stopper()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+        if "scheduler" in self.roles:
+            await self.app.store.log.seal(now=self.app.clock())
+        with contextlib.suppress(Exception):
+            await self.app.store.access.gone(self.name)
+
+    async def failed(self) -> None:
+        """Returns when a part has ended although nobody stopped it."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.Event().wait()
+
+    async def _start_worker(self) -> None:
+        app = self.app
+        transport = await self._stack.enter_async_context(make_transport(app.settings))
+        channels = build_channels(app, transport)
+        names = {c.slug: c.name_zh for c in app.site.columns}
+        posts = Posts(app.store.items.revision, app.addresses, lambda slug: names.get(slug, slug))
+        pace = Pace(
+            in_hand=app.settings.concurrency,
+            lease=int(app.settings.lease_seconds * SECOND),
+            drain_seconds=app.settings.drain_seconds,
+        )
+        worker = Worker(
+            app.store, channels, posts, name=self.name, clock=app.clock, pace=pace, observe=self.metrics.attempt
+        )
+        releaser = Releaser(app.store, app.gate, app.routes, app.clock)
+        self.worker = worker
+        for part in (worker, releaser):
+            app.store.wake.subscribe(part.wake)
+            self._stoppers.append(part.stop)
+            self._tasks.append(asyncio.create_task(part.run(), name=type(part).__name__))
+
+    async def _start_web(self, schedule: Schedule) -> None:
+        app = self.app
+        renditions = Renditions(StoreShelfReader(app.store.shelf), app.site)
+        self._stack.callback(renditions.close)
+        await renditions.refresh()
+        refresher = Refresher(renditions)
+        app.store.wake.subscribe(refresher.wake)
+        self._stoppers.append(refresher.stop)
+        self._tasks.append(asyncio.create_task(refresher.run(), name="Refresher"))
+        parts = WebParts(
+            desk=app.desk,
+            store=app.store,
+            health=app.health,
+            metrics=self.metrics,
+            renditions=renditions,
+            media=app.media,
+            site=app.site,
+            signing=app.signing,
+            routes=app.routes,
+            clock=app.clock,
+            body_limit=(app.settings.source_mb + app.settings.attachment_mb) * MIB,
+        )
+        web = serve_web(parts, app.settings.host, app.settings.port)
+        self.port = await self._stack.enter_async_context(web)
+
+    def _plan(self, schedule: Schedule) -> None:
+        app = self.app
+        schedule.every(app.settings.seal_seconds, "seal", lambda: app.store.log.seal(now=app.clock()))
+        schedule.every(REAP_SECONDS, "leases", self._reap)
+        schedule.every(EXPIRY_SECONDS, "expiry", self._expire)
+
+    async def _sign_of_life(self) -> None:
+        now = self.app.clock()
+        process = Process(self.name, self.roles, self._started_at, now)
+        await self.app.store.access.seen(process, forget_before=now - FORGET_PROCESS_SECONDS * SECOND)
+
+    async def _reap(self) -> None:
+        """Every process knows every channel's promise, so any of them may take back what a dead one held."""
+        keyed = frozenset(
+            a.name for a in self.app.accounts if a.on and kinds()[a.kind].capabilities.idempotency != "none"
+        )
+        gone = await self.app.store.deliveries.expire_leases(
+            now=self.app.clock(), resend=keyed, backoff=RESEND_AFTER_CRASH
+        )
+        if gone:
+            log.warning("leases ran out", extra={"deliveries": [d.id for d in gone]})
+
+    async def _expire(self) -> None:
+        now = self.app.clock()
+        for revision in await self.app.store.items.expired(now=now):
+            await self.app.store.deliveries.withdraw(
+                revision.item_id, reason="expired", note="", now=now, actor="system"
+            )
+
+
+class Refresher:
+    """Redraws the site when the shelf has changed."""
+
+    def __init__(self, renditions: Renditions) -> None:
+        self._renditions = renditions
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.wake()
+
+    async def run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                await self._renditions.refresh()
+            except Exception:
+                log.exception("the site could not be redrawn; trying again")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    await self._wake.wait()
+
+
