@@ -248,6 +248,6 @@ class Fields:
                 parts = known_fields(item.value, PARTS, self.report, place + ".")
                 yield place, self.part(parts, "rel", place), parts.get("id", Node(None, item.line))
             else:
-                for key, target in item.value.items():
-                    for one in target.value if isinstance(target.value, list) else [target]:
+                for key, aim in item.value.items():
+                    for one in aim.value if isinstance(aim.value, list) else [aim]:
                         yield place, key.strip(), one
