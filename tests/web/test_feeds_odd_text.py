@@ -68,6 +68,15 @@ def test_no_markup_that_runs_survives(body: str) -> None:
     assert not [link for link in tree.xpath("//@href") if link.startswith("javascript")]
 
 
+@pytest.mark.parametrize("reference", ["&#xFFFE;", "&#xFFFF;", "&#1;", "&#13;", "&#xD800;", "&#0;"])
+def test_a_character_reference_in_a_body_does_not_break_the_feed(reference: str) -> None:
+    odd = published(1, body_html=f'<p title="{reference}">前{reference}后</p>')
+    made = FeedDocument(feed_of(SITE, None), (entry_of(odd, SITE),))
+    for document in (atom(made, SITE, "/f.css"), rss(made, SITE, "/f.css")):
+        assert not feedparser.parse(document).bozo
+        etree.fromstring(document)
+
+
 @given(st.text(st.characters(), max_size=50))
 def test_cleaning_leaves_only_what_xml_holds_and_is_done_once(text: str) -> None:
     done = clean(text)

@@ -43,7 +43,7 @@ def public_body(body: str, rewrite: Rewrite) -> str:
             return rewrite(value) or None
         return value
 
-    return nh3.clean(
+    sanitised = nh3.clean(
         clean(body),
         tags=set(_TAGS),
         attributes=_ATTRIBUTES,
@@ -51,6 +51,7 @@ def public_body(body: str, rewrite: Rewrite) -> str:
         link_rel=None,
         url_schemes=_SCHEMES,
     )
+    return clean(sanitised)  # a character reference such as &#xFFFE; becomes the character itself
 
 
 def media_paths(addresses: Addresses, files: Iterable[Attachment | Image]) -> dict[str, str]:
