@@ -12,6 +12,16 @@ Anything else an adapter lets escape, cancellation apart, counts as OutcomeUnkno
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Timing(NamedTuple):
+    """Milliseconds of one request. `first_byte` is None when no answer began; `sent` is False only when it is
+    certain that nothing left this machine."""
+
+    total: float
+    first_byte: float | None
+    sent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +38,11 @@ class Receipt:
 class Verdict(Exception):
     """`reason` is a short stable code such as `http_503`; `detail` is free text for the operator.
 
-    Neither may hold a secret, a token or personal data: both are stored and shown.
+    Neither may hold a secret, a token or personal data: both are stored and shown. `timing` is set when a
+    request was made for it.
     """
+
+    timing: Timing | None = None
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
