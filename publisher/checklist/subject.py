@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from publisher.checklist.copies import Copy, CopyKind, make_copy
 from publisher.checklist.markup import Markup, read_markup, read_plain_grids, squeeze
@@ -111,19 +112,29 @@ class Subject:
         return placed
 
 
-def heading_row(table: list[list[Cell]]) -> int:
-    """The first row with two different texts: rows above it are a caption over the whole width."""
-    return next((at for at, row in enumerate(table) if len({c.text for c in row if c.text}) > 1), 0)
+def heading_rows(table: list[list[Cell]]) -> tuple[int, int]:
+    """First and last row of the headings. Rows above are a caption over the whole width; a heading that spans
+    columns has another row of headings below it, up to three in all.
+    """
+    first = next((at for at, row in enumerate(table) if len({c.text for c in row if c.text}) > 1), 0)
+    last = first
+    while last < min(first + 2, len(table) - 2) and _spans(table[last]):
+        last += 1
+    return first, last
+
+
+def _spans(row: list[Cell]) -> bool:
+    return any(left.text and left.text == right.text for left, right in pairwise(row))
 
 
 def _note_headings(table: list[list[Cell]]) -> None:
-    top = heading_row(table)
-    for row in table[top + 1 :]:
+    first, last = heading_rows(table)
+    for row in table[last + 1 :]:
         for column, cell in enumerate(row):
-            above = table[top][column].text if column < len(table[top]) else ""
+            above = " ".join(head[column].text for head in table[first : last + 1] if column < len(head))
             beside = row[column - 1].text if column else ""
             if cell.end > cell.start:
-                cell.field.cells.append((cell.start, cell.end, f"{above} {beside}"[:80]))
+                cell.field.cells.append((cell.start, cell.end, f"{above[:60]} {beside[:40]}"))
 
 
 class _Finder:
