@@ -109,8 +109,7 @@ class Renditions:
     async def _turn(self, version: int) -> None:
         old = self._edition.ledger
         changes = await self._changes(old)
-        ledger = await self._off_loop(lambda: old.with_items(changes))
-        touched = touched_topics(old, ledger, [item.item_id for item in changes])
+        ledger, touched = await self._off_loop(lambda: _advance(old, changes))
         kept = await self._draw_front(ledger, touched)
         self._edition = _Edition(version, ledger, kept)
         self._shelved.drop(touched)
@@ -198,6 +197,11 @@ class Renditions:
 
     def _off_loop(self, work: Callable[[], T]) -> Awaitable[T]:
         return asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _advance(old: Ledger, changes: list[Published]) -> tuple[Ledger, set[str]]:
+    new = old.with_items(changes)
+    return new, touched_topics(old, new, [item.item_id for item in changes])
 
 
 def _differs(item: Published, old: Ledger, fresh: dict[str, Published]) -> bool:

@@ -263,6 +263,14 @@ def test_bytes_are_the_same_in_any_process_zone_and_locale() -> None:
     assert first == run(TZ="America/New_York", LC_ALL="C.UTF-8", LANG="zh_CN.UTF-8", PYTHONHASHSEED="2")
 
 
+def test_a_very_long_body_becomes_a_summary_and_a_link() -> None:
+    entry = document(published(1, body_html=f"<p>{'长' * 100_001}</p>")).entries[0]
+    assert "第1号事项的摘要。" in entry.html
+    assert f'<a href="{entry.url}">到本站阅读全文</a>' in entry.html
+    assert len(entry.html) < 1000
+    assert "长" * 99_000 in document(published(1, body_html=f"<p>{'长' * 99_000}</p>")).entries[0].html
+
+
 def test_updated_is_never_before_published() -> None:
     item = published(1)
     odd = Published(item.item_id, 1, item.content, START + DAY, START)

@@ -19,6 +19,7 @@ from publisher.web.view import Column, Published, SiteInfo, Withdrawal
 WINDOW = 50  # entries of a current document; about 250 KB at 5 KB a body, "fine" by the JSON Feed 1.1 text
 CHUNK = 50  # entries of an archive page
 _SUMMARY = 200
+_BODY = 100_000  # characters of HTML; a longer body is read on the site, so that a feed stays within a few MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +120,14 @@ def _live(entry: Entry, item: Published, site: SiteInfo, addresses: Addresses) -
     enclosures = tuple(_enclosure(file, addresses) for file in content.attachments)
     paths = media_paths(addresses, (*content.attachments, *content.images))
     body = public_body(content.body_html, for_feed(paths, addresses, addresses.item(item.item_id)))
+    summary = one_line(content.summary) or shorten(content.body_text[: 4 * _SUMMARY], _SUMMARY)
+    if len(body) > _BODY:
+        body = _pointer(summary, entry)
     corrections = tuple((at, clean(note)) for at, note in item.corrections)
     lines = [_correction_line(at, note, site.zone, entry.language) for at, note in reversed(corrections)]
     return replace(
         entry,
-        summary=one_line(content.summary) or shorten(content.body_text, _SUMMARY),
+        summary=summary,
         html="".join(lines) + body + _file_list(enclosures, entry.language),
         categories=entry.categories + keywords,
         enclosures=enclosures,
@@ -145,6 +149,11 @@ def _notice(entry: Entry, withdrawal: Withdrawal, site: SiteInfo) -> Entry:
         html="".join(f"<p>{part}</p>" for part in paragraphs),
         withdrawal=replace(withdrawal, reason=one_line(withdrawal.reason), note=note),
     )
+
+
+def _pointer(summary: str, entry: Entry) -> str:
+    words = escape(say("Read the full text on the site", entry.language))
+    return f'<p>{escape(summary)}</p><p><a href="{escape(entry.url)}">{words}</a></p>'
 
 
 def _enclosure(file: Attachment, addresses: Addresses) -> Enclosure:

@@ -11,6 +11,7 @@ from publisher.web.feeds.words import public_title, reason_words
 from publisher.web.view import Published, Withdrawal
 
 _SUMMARY = 120
+_LOOK = 4 * _SUMMARY  # of a body, where there is no summary: white space may fold away
 
 # How a relation reads from the other side (government-rules B 2.3).
 INVERSE = {
@@ -69,7 +70,7 @@ def stamp_of(item: Published) -> tuple[int, int, bool]:
 def card_of(item: Published) -> Card:
     content, gone = item.content, item.withdrawal
     if gone is None:
-        summary = shorten(content.summary or content.body_text, _SUMMARY)
+        summary = shorten(content.summary or content.body_text[:_LOOK], _SUMMARY)
     else:
         summary = one_line(gone.note) or reason_words(gone.reason, content.language)
     return Card(
