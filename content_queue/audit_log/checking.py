@@ -108,7 +108,7 @@ class _Check:
         self._frontier.extend(split_leaves(batch.leaves))
         if self._frontier.root() != signed.root:
             _fail(FaultKind.CHECKPOINT_WRONG, batch=batch.number)
-        self._check_keys(batch, signed, [f.key for f in found if f.key is not None], found)
+        self._check_keys(batch, signed, found)
         self._check_witnesses(before, batch)
         self._number, self._last, self._newest = batch.number, (batch.last_tx, batch.last_id), signed
 
@@ -168,10 +168,9 @@ class _Check:
         following = [_as_batch(row) for row in islice(self._batches, 1)]
         return [b.leaves[:HASH_SIZE] for b in following if b is not None and len(b.leaves) >= HASH_SIZE]
 
-    def _check_keys(
-        self, batch: BatchRow, signed: Checkpoint, keys: Sequence[Key], found: Sequence[Found]
-    ) -> None:
+    def _check_keys(self, batch: BatchRow, signed: Checkpoint, found: Sequence[Found]) -> None:
         """That the rows stand under the numbers they were sealed under."""
+        keys = [f.key for f in found if f.key is not None]  # a row with a leaf hash has a key
         now = RowKeys.of(keys)
         if signed.rows is not None and now != signed.rows:
             at = signed.rows.place_of_change(now)
@@ -225,7 +224,5 @@ def _is_bigint(value: object) -> bool:
     return type(value) is int and -(1 << 63) <= value < 1 << 63
 
 
-def _fail(
-    kind: FaultKind, leaf: int | None = None, entry: int | None = None, batch: int | None = None
-) -> NoReturn:
+def _fail(kind: FaultKind, leaf: int | None = None, entry: int | None = None, batch: int | None = None) -> NoReturn:
     raise FaultFound(Fault(kind, leaf, entry, batch))

@@ -43,9 +43,7 @@ class Sealed:
     frontier: Frontier
 
     def row(self, number: int) -> BatchRow:
-        return BatchRow(
-            number, self.first, self.count, self.last_tx, self.last_id, self.leaves, self.checkpoint
-        )
+        return BatchRow(number, self.first, self.count, self.last_tx, self.last_id, self.leaves, self.checkpoint)
 
 
 def seal(
