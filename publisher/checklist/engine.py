@@ -68,9 +68,14 @@ def _hits(subject: Subject, rule: Rule) -> Iterator[Hit]:
 
 def _once(hits: Iterable[Hit]) -> list[Hit]:
     """Each place once; what stands in the markup only where the plain text does not say the same."""
-    unique = list({(hit.field.order, hit.start, hit.end, hit.case): hit for hit in hits}.values())
+    unique = list({_place(hit): hit for hit in hits}.values())
     said = {(hit.case, hit.found) for hit in unique if hit.field.name == "body"}
     return [hit for hit in unique if hit.field.name != "body_html" or (hit.case, hit.found) not in said]
+
+
+def _place(hit: Hit) -> tuple[object, ...]:
+    """What makes two hits the same one; where no text is at fault (a missing one), what is said tells them apart."""
+    return hit.field.order, hit.start, hit.end, hit.case, str(hit.values.get("detail", ""))
 
 
 def _group(rule: Rule, hits: list[Hit]) -> Iterator[Hit]:

@@ -11,6 +11,7 @@ from lxml import etree, html
 
 Grid = list[list[str]]
 
+_TAG = re.compile(r"<[^<>]*>")
 _BLANK = re.compile(r"\s+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _BLOCKS = frozenset(
@@ -40,6 +41,7 @@ _BLOCKS = frozenset(
 )
 _SPOKEN = ("title", "alt", "aria-label", "aria-description", "summary", "abbr")  # read out or shown on hover
 _WIDEST = 64  # columns a cell may span before it is taken for a slip
+_DEEPEST = 4  # tables within tables
 _BAR = re.compile(r"[ \u3000]*(?:[|｜]|\t)[ \u3000]*| {2,}|\u3000{2,}")
 _RULE = re.compile(r"[-:|｜\s+]*")
 
@@ -72,14 +74,24 @@ def read_markup(body_html: str) -> Markup:
         parser = html.HTMLParser(encoding="utf-8", huge_tree=True)
         root = html.fragment_fromstring(clean.encode(), create_parent="div", parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError):
-        return Markup(re.sub(r"<[^>]{0,500}>", "", clean))
+        return Markup(_stripped(clean))
     return Markup(
-        text=_text(root),
+        text=_whole_text(root, clean),
         attributes="\n".join(_attributes(root)),
-        grids=tuple(grid for table in root.iter("table") if (grid := _grid(table))),
+        grids=tuple(grid for table in _tables(root) if (grid := _grid(table))),
         anchors=tuple((a.get("href", "").strip(), _text(a)) for a in root.iter("a") if a.get("href")),
         images=tuple((image.get("src", ""), image.get("alt")) for image in root.iter("img")),
     )
+
+
+def _whole_text(root: etree._Element, clean: str) -> str:
+    """The parser drops what is nested too deep; a browser shows it. Then the text between the tags is taken."""
+    parsed, rough = _text(root), _stripped(clean)
+    return parsed if len(squeeze(parsed)[0]) >= len(squeeze(rough)[0]) else rough
+
+
+def _stripped(clean: str) -> str:
+    return entities.unescape(_TAG.sub("\n", clean))
 
 
 def _text(root: etree._Element) -> str:
@@ -104,13 +116,26 @@ def _attributes(root: etree._Element) -> Iterator[str]:
             yield address.partition(":")[2]
 
 
+def _tables(root: etree._Element) -> Iterator[etree._Element]:
+    """In order; those nested deeper than `_DEEPEST` are read as part of the tables around them."""
+    depth = 0
+    for event, table in etree.iterwalk(root, events=("start", "end"), tag="table"):
+        depth += 1 if event == "start" else -1
+        if event == "start" and depth <= _DEEPEST:
+            yield table
+
+
+def _rows(table: etree._Element) -> Iterator[etree._Element]:
+    """The table's own rows, without those of tables inside it."""
+    for part in table.iterchildren("tr", "thead", "tbody", "tfoot"):
+        yield from (part,) if part.tag == "tr" else part.iterchildren("tr")
+
+
 def _grid(table: etree._Element) -> Grid:
     """Rows of cell texts; a cell that spans stands in each place it covers."""
     grid: Grid = []
     hanging: dict[int, tuple[int, str]] = {}  # column -> (rows still covered, text)
-    for row in table.iter("tr"):
-        if next(row.iterancestors("table"), None) is not table:
-            continue
+    for row in _rows(table):
         cells: list[str] = []
         for cell in row.iterchildren("td", "th"):
             _take_hanging(cells, hanging)

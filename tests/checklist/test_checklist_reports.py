@@ -92,6 +92,17 @@ def test_text_that_only_the_markup_has_is_checked() -> None:
     assert [(f.rule_id, f.field) for f in report.blocking] == [("SEC-01", "body_html")]
 
 
+@pytest.mark.parametrize("wrap", ["<div>", "<table><tr><td>", "<a href='x'>"])
+def test_no_depth_hides_a_text(wrap: str) -> None:
+    report = report_of(body_html=wrap * 3000 + "机密★1年", body_text="公告")
+    assert "SEC-01" in {f.rule_id for f in report.blocking}
+
+
+def test_each_image_without_an_alternative_is_counted() -> None:
+    html = "<p>国家版权局召开会议</p>" + "".join(f"<img src='media:{n}'>" for n in range(30))
+    assert sum(f.count for f in report_of(body_html=html).findings if f.rule_id == "A11Y-01") == 30
+
+
 def test_text_that_both_have_is_found_once() -> None:
     report = report_of(body_html="<p>机密★1年</p><p>公告</p>", body_text="机密★1年")
     assert [(f.rule_id, f.field) for f in report.blocking] == [("SEC-01", "body")]
