@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from publisher.web.feeds import ALL, CHUNK, WINDOW, Feed, feed_of
@@ -145,7 +146,7 @@ class Renditions:
                 kept.update(await self._draw_feed(ledger, feed))
         stale = [one for one in self._drawing.front() if one not in kept or kept[one].topics & touched]
         for address in stale:
-            drawn = await self._off_loop(lambda a=address: self._page(ledger, a))  # type: ignore[misc]
+            drawn = await self._off_loop(partial(self._page, ledger, address, kept.get(address)))
             if drawn is not None:
                 kept[address] = drawn
         return kept
@@ -158,9 +159,13 @@ class Renditions:
         tail = await self._shelf.slice(column, archives * CHUNK, CHUNK)
         items.update((item.item_id, item) for item in tail)
         ordered = sorted(items.values(), key=lambda item: (-item.updated_at, -item.published_at, item.item_id))
-        return await self._off_loop(
-            lambda: {a: made(d) for a, d in self._drawing.current_feed(feed, ordered, archives).items()}
-        )
+        before = self._edition.kept
+
+        def draw() -> dict[Address, Rendition]:
+            drawn = self._drawing.current_feed(feed, ordered, archives)
+            return {address: made(one, before.get(address)) for address, one in drawn.items()}
+
+        return await self._off_loop(draw)
 
     async def _draw_lazily(self, address: Address) -> Rendition | None:
         edition = self._edition
@@ -191,9 +196,9 @@ class Renditions:
         items = await self._shelf.slice(None if slug == ALL else slug, (number - 1) * CHUNK, CHUNK)
         return await self._off_loop(lambda: made(self._drawing.archive(feed, items, number, archives)))
 
-    def _page(self, ledger: Ledger, address: Address) -> Rendition | None:
+    def _page(self, ledger: Ledger, address: Address, before: Rendition | None = None) -> Rendition | None:
         drawn: Drawn | None = self._drawing.page(ledger, address)
-        return made(drawn) if drawn else None
+        return made(drawn, before) if drawn else None
 
     def _off_loop(self, work: Callable[[], T]) -> Awaitable[T]:
         return asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -325,3 +325,32 @@ def test_last_modified_comes_from_the_change() -> None:
     found = made(Drawn(b"", "text/html", modified=1_767_225_661 * SECOND + 5))
     assert found.plain.headers["Last-Modified"] == "Thu, 01 Jan 2026 00:01:01 GMT"
     assert "Last-Modified" not in made(Drawn(b"", "text/html")).plain.headers
+
+
+async def test_a_change_within_the_same_second_is_not_hidden_by_its_date(kept: Renditions, shelf: MemoryShelf) -> None:
+    first = kept.get(ATOM_ALL)
+    at = shelf.items["item-0003"].published_at + 1
+    shelf.put(replace(published(4), published_at=at, updated_at=at))
+    await kept.refresh()
+    second = kept.get(ATOM_ALL)
+    assert first is not None
+    assert second is not None
+    assert second.plain.body != first.plain.body
+    assert second.modified is None
+    shelf.correct("item-0001")
+    await kept.refresh()
+    third = kept.get(ATOM_ALL)
+    assert third is not None
+    assert third.modified == shelf.items["item-0001"].updated_at // SECOND
+
+
+async def test_a_related_item_that_leaves_a_page_moves_its_date(kept: Renditions, shelf: MemoryShelf) -> None:
+    shelf.put(published(4, related=[related("interprets", "item-0001")]))
+    await kept.refresh()
+    before = await kept.fetch(item(1))
+    shelf.withdraw("item-0004")
+    await kept.refresh()
+    after = await kept.fetch(item(1))
+    assert before is not None
+    assert after is not None
+    assert (after.modified or 0) > (before.modified or 0)

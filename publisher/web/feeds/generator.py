@@ -22,7 +22,7 @@ HISTORY = "http://purl.org/syndication/history/1.0"  # RFC 5005
 TOMBSTONES = "http://purl.org/atompub/tombstones/1.0"  # RFC 6721
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
-Element = Any  # lxml's element type, which its stubs keep private
+Element = Any  # lxml's element type, which its typings keep private
 
 
 def skeleton(document: FeedDocument, site: SiteInfo, addresses: Addresses) -> FeedGenerator:

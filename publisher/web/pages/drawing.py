@@ -84,13 +84,13 @@ class Drawing:
         kin = ledger.neighbours(item.item_id)
         gone = item.withdrawal is not None
         draw = self._pages.tombstone if gone else self._pages.item
-        shown = [item.item_id, *(card.item_id for _, card in kin)]
+        others = [card for _, card in ledger.connected(item.item_id)]  # one that left the page changed it too
         return Drawn(
             draw(item, kin, language),
             _HTML,
-            modified=max(item.updated_at, *(card.updated_at for _, card in kin), 0),
+            modified=max([item.updated_at, *(card.updated_at for card in others)]),
             status=410 if gone else 200,
-            topics=frozenset(f"item:{one}" for one in shown),
+            topics=frozenset(f"item:{one}" for one in [item.item_id, *(card.item_id for card in others)]),
             negotiated=gone,
         )
 

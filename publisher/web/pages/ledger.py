@@ -85,7 +85,7 @@ def card_of(item: Published) -> Card:
         updated_at=max(item.updated_at, item.published_at),
         corrected=bool(item.corrections),
         withdrawal=gone,
-        related=() if gone else tuple((link.rel, link.id) for link in content.related),
+        related=tuple((link.rel, link.id) for link in content.related),
         files=tuple(_files(item)),
     )
 
@@ -128,13 +128,15 @@ class Ledger:
                 break
         return found
 
-    def neighbours(self, item_id: str) -> list[tuple[str, Card]]:
-        """(relation as read from this item, live item), both directions, each pair once."""
-        card = self.cards[item_id]
+    def connected(self, item_id: str) -> list[tuple[str, Card]]:
+        """(relation as read from this item, other item), both directions, each pair once, withdrawn ones included."""
         incoming = [(_BACK.get(rel, "related"), source) for rel, source in self._pointing.get(item_id, ())]
-        pairs = dict.fromkeys([*card.related, *incoming])
-        found = [(rel, self.cards[other]) for rel, other in pairs if other in self.cards and other != item_id]
-        return [(rel, other) for rel, other in found if other.withdrawal is None]
+        pairs = dict.fromkeys([*self.cards[item_id].related, *incoming])
+        return [(rel, self.cards[other]) for rel, other in pairs if other in self.cards and other != item_id]
+
+    def neighbours(self, item_id: str) -> list[tuple[str, Card]]:
+        """The connected items that are live."""
+        return [(rel, other) for rel, other in self.connected(item_id) if other.withdrawal is None]
 
     def file(self, sha256: str, name: str) -> tuple[File | None, bool]:
         """The public file of that name, and whether a withdrawn item had it."""

@@ -6,7 +6,7 @@ import base64
 import gzip
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from multidict import CIMultiDict
 
@@ -47,10 +47,16 @@ class Rendition:
         return len(self.plain.body) + len(self.zipped.body)
 
 
-def made(drawn: Drawn) -> Rendition:
-    """Strong tags over the exact bytes, one for each coding; nothing here reads a clock."""
+def made(drawn: Drawn, before: Rendition | None = None) -> Rendition:
+    """Strong tags over the exact bytes, one for each coding; nothing here reads a clock.
+
+    `before` is what stood at the address. Where a date with the grain of a second cannot tell the two apart (two
+    changes in one second, an item that left the column), the new one goes without `Last-Modified`.
+    """
     digest = base64.b32encode(hashlib.sha256(drawn.body).digest()[:15]).decode().lower()
     packed = gzip.compress(drawn.body, compresslevel=9, mtime=0)
+    if before is not None and drawn.body != before.plain.body and _no_later(drawn, before):
+        drawn = replace(drawn, modified=None)
     headers = _headers(drawn)
     return Rendition(
         drawn.status,
@@ -59,6 +65,10 @@ def made(drawn: Drawn) -> Rendition:
         None if drawn.modified is None else drawn.modified // _SECOND,
         drawn.topics,
     )
+
+
+def _no_later(drawn: Drawn, before: Rendition) -> bool:
+    return drawn.modified is not None and before.modified is not None and drawn.modified // _SECOND <= before.modified
 
 
 def _headers(drawn: Drawn) -> dict[str, str]:
