@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from channel_contract import NetworkChannelContract
+
+SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
+SIGNING = "whsk_" + base64.b64encode(b"k" * 32).decode()
+
+
+class TestWebhook(NetworkChannelContract):
+    kind = "webhook"
+    secrets = (SECRET, SECRET[6:], SIGNING, SIGNING[5:], "topsecret")
+
+    def keys(self, url: str) -> dict[str, Any]:
+        return {"url": url, "secrets": [SECRET], "signing_keys": [{"key": SIGNING}], "deadline": 1}
