@@ -129,7 +129,9 @@ class Assets:
         if "data" in parts:
             return _from_base64(self.fields.part(parts, "data", place), file, limit)
         if not file:
-            raise refuse("missing", "", None, bilingual("The entry names no file."), bilingual("Add “file: …”."))
+            raise refuse(
+                "missing", "", None, bilingual("The entry names no file."), bilingual("Add “file: …”.")
+            )
         return self.files.open(file, limit)
 
     def _keep(self, data: bytes) -> str:
@@ -153,7 +155,11 @@ def replace_name(image: Image, name: str) -> Image:
 
 
 def _check_name(name: str, media_type: str) -> None:
-    if not _NAME.fullmatch(name) or name in (".", "..") or KINDS.get(PurePosixPath(name).suffix.lower()) != media_type:
+    if (
+        not _NAME.fullmatch(name)
+        or name in (".", "..")
+        or KINDS.get(PurePosixPath(name).suffix.lower()) != media_type
+    ):
         message = bilingual("“{name}” cannot be the name of this file.", name=quoted(name, 80))
         remedy = bilingual("Use a plain file name with the right ending, without / and \\.")
         raise refuse("file_name", "", None, message, remedy)
@@ -166,14 +172,20 @@ def _from_base64(text: str, name: str, limit: int) -> bytes:
         return base64.b64decode(re.sub(r"\s", "", text), validate=True)
     except (binascii.Error, ValueError):
         message = bilingual("The data of “{name}” is not base64.", name=quoted(name, 80))
-        raise refuse("base64", "", None, message, bilingual("Encode the bytes with standard base64.")) from None
+        raise refuse(
+            "base64", "", None, message, bilingual("Encode the bytes with standard base64.")
+        ) from None
 
 
 def _not_brought(src: str) -> IntakeError:
     said: Text = bilingual("The image “{name}” does not come with the submission.", name=quoted(src))
-    return refuse("image_remote", "", None, said, bilingual("Put the image file beside the text and name it there."))
+    return refuse(
+        "image_remote", "", None, said, bilingual("Put the image file beside the text and name it there.")
+    )
 
 
 def _too_many(name: str, limit: int) -> IntakeError:
     message = bilingual("There are more than {limit} entries in {name}.", limit=limit, name=name)
-    return IntakeError(Problem(name, None, message, bilingual("Keep the ones that readers need."), "too_many"))
+    return IntakeError(
+        Problem(name, None, message, bilingual("Keep the ones that readers need."), "too_many")
+    )

@@ -23,6 +23,16 @@ class Read:
 
 
 def read_body(raw: RawBody, *, want_title: bool, report: Report) -> Read:
+    if not raw.one_line:
+        return _read(raw, want_title, report)
+    own = Report()
+    read = _on_line(_read(raw, want_title, own), raw.line or 1)
+    for problem in own.problems:
+        report.add(problem.code, problem.field, raw.line, problem.message, problem.remedy)
+    return read
+
+
+def _read(raw: RawBody, want_title: bool, report: Report) -> Read:
     first = raw.line or 1
     if raw.format is SourceFormat.PLAIN:
         read = _plain(raw.text, first, want_title)
@@ -31,10 +41,15 @@ def read_body(raw: RawBody, *, want_title: bool, report: Report) -> Read:
     else:
         marker = marker_for(raw.text)
         read = Read(canonical_body(mark_lines(raw.text, marker, first), marker, "body", report), "")
-    if raw.one_line:
-        read = replace(read, body=replace(read.body, marks=[(0, first)]), title_line=first)
     _check(read.body, report)
     return read
+
+
+def _on_line(read: Read, line: int) -> Read:
+    """All of it stands on one line of the source."""
+    images = [replace(use, line=line) for use in read.body.images]
+    notes = [replace(note, line=line) for note in read.body.notes]
+    return Read(replace(read.body, marks=[(0, line)], images=images, notes=notes), read.title, line)
 
 
 def _check(body: Body, report: Report) -> None:
@@ -50,7 +65,9 @@ def _plain(text: str, first: int, want_title: bool) -> Read:
     lines = [text[a:b].strip(" \t\r\n") for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
     shown = [(number, line) for number, line in enumerate(lines) if line.strip()]
     title = shown[0] if want_title and shown else None
-    paragraphs = "\n".join(f"<p>{escape(line, quote=False)}</p>" for _, line in (shown[1:] if title else shown))
+    paragraphs = "\n".join(
+        f"<p>{escape(line, quote=False)}</p>" for _, line in (shown[1:] if title else shown)
+    )
     marks = [(start, first + number) for number, start in enumerate(starts)]
     body = Body(paragraphs, text, marks, [])
     return Read(body, title[1].strip(), first + title[0]) if title else Read(body, "")

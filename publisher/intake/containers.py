@@ -15,7 +15,9 @@ _END = b"PK\x05\x06"
 _END_REACH = 22 + 65_535  # end record and the longest comment, APPNOTE.TXT 4.3.16
 _LOCAL_HEADER = 30  # bytes before name and extra field, APPNOTE.TXT 4.3.7
 _PER_ENTRY = 1_024  # a generous share of the directory for one entry
-_ARCHIVES = frozenset({".zip", ".7z", ".rar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".tar", ".jar", ".cab", ".iso"})
+_ARCHIVES = frozenset(
+    {".zip", ".7z", ".rar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".tar", ".jar", ".cab", ".iso"}
+)
 _SMALL = 64 * 1024  # below this an entry may pack as well as it likes
 _OOXML = {
     "word/document.xml": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -62,7 +64,9 @@ def _check(entries: list[zipfile.ZipInfo], size: int, limits: Limits) -> None:
         _check_entry(entry, limits)
     if sum(entry.file_size for entry in entries) > limits.zip_unpacked:
         raise Unsafe(
-            bilingual("Unpacked, the container would be larger than {limit} bytes.", limit=limits.zip_unpacked)
+            bilingual(
+                "Unpacked, the container would be larger than {limit} bytes.", limit=limits.zip_unpacked
+            )
         )
     places = sorted((entry.header_offset, entry.compress_size) for entry in entries)
     overlap = any(a + _LOCAL_HEADER + packed > b for (a, packed), (b, _) in pairwise(places))
@@ -84,5 +88,7 @@ def _check_entry(entry: zipfile.ZipInfo, limits: Limits) -> None:
         raise Unsafe(bilingual("The file holds macros."))
     if entry.file_size > _SMALL and entry.file_size > limits.zip_ratio * max(1, entry.compress_size):
         raise Unsafe(
-            bilingual("The container is packed more than {ratio} to 1: it is made to burst.", ratio=limits.zip_ratio)
+            bilingual(
+                "The container is packed more than {ratio} to 1: it is made to burst.", ratio=limits.zip_ratio
+            )
         )

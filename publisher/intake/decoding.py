@@ -72,7 +72,9 @@ def line_starts(text: str) -> list[int]:
     return [0, *(m.end() for m in _BREAK.finditer(text))]
 
 
-def check_characters(text: str, field: str, line: int | None, report: Report, *, spread: bool = False) -> bool:
+def check_characters(
+    text: str, field: str, line: int | None, report: Report, *, spread: bool = False
+) -> bool:
     """Reports the first forbidden character; `spread` says that the text's own lines count on from `line`."""
     found = _FORBIDDEN.search(text)
     if found is None:
@@ -83,7 +85,9 @@ def check_characters(text: str, field: str, line: int | None, report: Report, *,
     message = bilingual("The text holds the forbidden character {name}.", name=name)
     if "\ud800" <= found.group() <= "\udfff":
         message = bilingual("The text holds half of a surrogate pair ({name}).", name=name)
-    remedy = bilingual("Delete it: feeds and pages cannot carry it. Near: “{near}”.", near=_near(text, found.start()))
+    remedy = bilingual(
+        "Delete it: feeds and pages cannot carry it. Near: “{near}”.", near=_near(text, found.start())
+    )
     report.add("character", field, line, message, remedy)
     return False
 

@@ -112,7 +112,9 @@ class Fields:
                 yield place, {short: item}, item.line
             else:
                 message = bilingual("This entry of {name} cannot be read.", name=name)
-                self.fault("shape", place, message, bilingual("Write a text or “key: value” lines."), item.line)
+                self.fault(
+                    "shape", place, message, bilingual("Write a text or “key: value” lines."), item.line
+                )
 
     def part(self, parts: Mapping[str, Node], key: str, place: str) -> str:
         return self.scalar(parts[key], f"{place}.{key}").strip() if key in parts else ""
@@ -141,14 +143,14 @@ class Fields:
             self.fault("time", name, error.text, bilingual(INSTANT_REMEDY))
             return None
 
-    def choice(self, name: str, value: str, known: Mapping[str, str]) -> str:
+    def choice(self, name: str, value: str, known: Mapping[str, str], line: int | None = None) -> str:
         """`known` maps every accepted word to what is kept; "" when the word is none of them."""
         if not value or value in known:
             return known.get(value, "")
         shown = "、".join(dict.fromkeys(known.values()))
         message = bilingual("“{value}” is not known for {name}.", value=quoted(value), name=name)
         remedy = did_you_mean(value, list(known)) or bilingual("Use one of: {known}.", known=shown)
-        self.fault("unknown_" + name.partition("[")[0], name, message, remedy)
+        self.fault("unknown_" + name.partition("[")[0], name, message, remedy, line)
         return ""
 
     def column(self) -> str:
@@ -173,10 +175,12 @@ class Fields:
         value = self.text("item_class", "A").strip()
         return self.choice("item_class", value, {c: c for c in "ABC"})
 
-    def shaped(self, name: str, value: str, shape: re.Pattern[str], remedy: Text) -> str:
+    def shaped(
+        self, name: str, value: str, shape: re.Pattern[str], remedy: Text, line: int | None = None
+    ) -> str:
         if value and not shape.fullmatch(value):
             message = bilingual("“{value}” cannot be used for {name}.", value=quoted(value), name=name)
-            self.fault("shape", name, message, remedy)
+            self.fault("shape", name, message, remedy, line)
         return value
 
     def item_id(self) -> str | None:
@@ -211,7 +215,9 @@ class Fields:
             url = self.url(self.part(parts, "url", place), f"{place}.url", line)
             found.append(Link(url=url, text=self.part(parts, "text", place)))
             if not url:
-                self.fault("missing", place, bilingual("The link has no address."), bilingual("Add “url: …”."), line)
+                self.fault(
+                    "missing", place, bilingual("The link has no address."), bilingual("Add “url: …”."), line
+                )
         return tuple(found)
 
     def source(self) -> Source | None:
@@ -226,14 +232,16 @@ class Fields:
         known = {**{rel: rel for rel in RELATIONS}, **{zh: rel for rel, zh in RELATIONS.items()}}
         found = []
         for place, rel, node in self._relations():
-            name = self.choice(place, rel, known)
+            name = self.choice(place, rel, known, node.line)
             target = self.scalar(node, f"{place}.id").strip()
-            self.shaped(f"{place}.id", target, ITEM_ID, bilingual("Give the id of an item."))
+            self.shaped(f"{place}.id", target, ITEM_ID, bilingual("Give the id of an item."), node.line)
             if name and target:
                 found.append(Related(rel=name, id=target))
             elif not target or not rel:
                 message = bilingual("A relation needs its kind and the id of the other item.")
-                self.fault("missing", place, message, bilingual("Write “interprets: other-item-id”."), node.line)
+                self.fault(
+                    "missing", place, message, bilingual("Write “interprets: other-item-id”."), node.line
+                )
         return tuple(dict.fromkeys(found))
 
     def _relations(self) -> Iterator[tuple[str, str, Node]]:

@@ -49,14 +49,18 @@ class DirectoryFiles:
 
     def _inside(self, name: str) -> Path:
         parts = PurePosixPath(name)
-        outside = parts.is_absolute() or ".." in parts.parts or "\\" in name or "\0" in name or not parts.parts
+        outside = (
+            parts.is_absolute() or ".." in parts.parts or "\\" in name or "\0" in name or not parts.parts
+        )
         try:
             path = (self._root / parts).resolve() if not outside else self._root.parent
         except (OSError, RuntimeError, ValueError):
             path = self._root.parent
         if outside or not path.is_relative_to(self._root):
             message = bilingual("“{name}” leads outside the folder of the submission.", name=quoted(name))
-            raise refuse("file_outside", "", None, message, bilingual("Name a file in this folder or below it."))
+            raise refuse(
+                "file_outside", "", None, message, bilingual("Name a file in this folder or below it.")
+            )
         return path
 
     @staticmethod

@@ -49,7 +49,9 @@ def format_of(filename: str, media_type: str | None) -> SourceFormat:
     found = by_name or (by_type if not ending or ending not in _ENDINGS else None)
     if found is None or (by_type is None and kind.strip() not in _UNSPECIFIC):
         message = bilingual("The format of “{name}” is not known.", name=quoted(filename, 80))
-        raise refuse("format", "", None, message, bilingual("Submit Markdown (.md), JSON, HTML or plain text (.txt)."))
+        raise refuse(
+            "format", "", None, message, bilingual("Submit Markdown (.md), JSON, HTML or plain text (.txt).")
+        )
     return found
 
 

@@ -38,11 +38,15 @@ def marker_for(source: str) -> str:
 
 
 def mark_lines(html: str, marker: str, line: int) -> str:
-    """Writes into each start tag the line it stands on; `line` is where `html` begins."""
+    """Writes into each start tag the line it stands on; `line` is where `html` begins.
+
+    Without quotes, so that what only looks like a tag inside an attribute cannot break out of it; with a blank
+    behind, so that `<p/onclick=...>` stays two attributes.
+    """
     parts, last = [], 0
     for tag in _START.finditer(html):
         line += html.count("\n", last, tag.start())
-        parts += [html[last : tag.end()], f" {marker}={line}"]
+        parts += [html[last : tag.end()], f" {marker}={line} "]
         last = tag.end()
     return "".join([*parts, html[last:]])
 
@@ -63,7 +67,7 @@ def canonical_body(marked: str, marker: str, field_name: str, report: Report) ->
 
 def _sure(marked: str, marker: str) -> Written:
     """The canonical form; the line marks are believed only if they changed nothing else."""
-    plain = re.sub(rf" {marker}=\"?\d+\"?", "", marked)
+    plain = re.sub(rf' {marker}=(?:\d+ |"\d+")', "", marked)
     with_marks, without = write(_clean(marked, marker), marker), write(_clean(plain, marker), marker)
     return with_marks if with_marks.html == without.html else without
 

@@ -11,7 +11,9 @@ BLOCKS: Final = HEADINGS | {
     "footer", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tbody", "tfoot",
     "thead", "tr", "ul",
 }  # fmt: skip
-TABLE_PARTS: Final = frozenset({"table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption", "colgroup", "col"})
+TABLE_PARTS: Final = frozenset(
+    {"table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption", "colgroup", "col"}
+)
 INLINE: Final = frozenset({
     "a", "abbr", "b", "bdi", "bdo", "br", "cite", "code", "del", "em", "i", "img", "ins", "kbd", "mark", "q", "rp",
     "rt", "ruby", "s", "samp", "small", "strong", "sub", "sup", "time", "u", "var",
@@ -49,7 +51,9 @@ NOTED: Final = frozenset({
     "legend", "map", "area", "marquee", "menu", "meter", "nav", "nobr", "output", "picture", "progress", "search",
     "source", "strike", "style", "summary", "track", "tt", "video",
 })  # fmt: skip
-URL_ATTRIBUTES: Final = frozenset({"href", "src", "action", "formaction", "poster", "data", "background", "cite"})
+URL_ATTRIBUTES: Final = frozenset(
+    {"href", "src", "action", "formaction", "poster", "data", "background", "cite"}
+)
 LINK_SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
 SCRIPT_SCHEMES: Final = frozenset({"javascript", "vbscript", "data", "livescript", "file", "blob"})
 

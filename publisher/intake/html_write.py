@@ -15,7 +15,9 @@ from publisher.intake.html_rules import BLOCKS, LINK_SCHEMES, VOID
 from publisher.intake.html_scan import line_in, scheme_of
 
 _BLANK = re.compile(r"[ \t\n\f\r]+")
-_WIDE = re.compile(r"[\u2018-\u201d\u2e80-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff]")
+_WIDE = re.compile(
+    r"[\u2018-\u201d\u2e80-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff]"
+)
 _OWN_LINE = BLOCKS | {"br"}
 
 

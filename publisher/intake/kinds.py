@@ -54,7 +54,9 @@ def media_type_of(data: bytes, name: str, limits: Limits, *, only_images: bool =
         raise _refused(message, bilingual("Save the file anew without it, or as PDF.")) from None
     if found != declared:
         message = bilingual("The content of “{name}” is not what its ending says.", name=quoted(name, 80))
-        raise _refused(message, bilingual("Save it in the format that its ending names; renaming is not enough."))
+        raise _refused(
+            message, bilingual("Save it in the format that its ending names; renaming is not enough.")
+        )
     if found.startswith("image/"):
         _check_picture(data, found, name, limits)
     return found
@@ -80,7 +82,9 @@ def _packed(data: bytes, limits: Limits) -> str:
     entries = open_directory(data, limits)
     found = container_type(entries)
     if found == "application/zip":
-        strange = [e for e in entries if not e.is_dir() and PurePosixPath(e.filename).suffix.lower() not in KINDS]
+        strange = [
+            e for e in entries if not e.is_dir() and PurePosixPath(e.filename).suffix.lower() not in KINDS
+        ]
         if strange:
             raise Unsafe(bilingual("The archive holds “{name}”.", name=quoted(strange[0].filename)))
     return found

@@ -38,13 +38,13 @@ def leading_title(text: str) -> tuple[str, str] | None:
 
 class _Renderer(RendererHTML):
     def render(self, tokens: Sequence[Token], options: Any, env: Env) -> str:
+        line = int(env["first"])
         for token in tokens:
-            if token.map is None:
-                continue
-            line = env["first"] + token.map[0]
+            # Table cells have no place of their own: they stand on the line of their row.
+            line = env["first"] + token.map[0] if token.map else line
             if token.type == "inline":
                 _number_children(token, line, env["marker"])
-            elif token.nesting >= 0:
+            elif token.nesting > 0 or token.map:
                 token.attrSet(env["marker"], str(line))
         rendered: str = super().render(tokens, options, env)
         return rendered
@@ -58,7 +58,9 @@ class _Renderer(RendererHTML):
         return "<br>\n" + _line_mark(tokens[idx], env)
 
     def html_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Env) -> str:
-        return mark_lines(tokens[idx].content, env["marker"], int(tokens[idx].meta.get("line") or env["first"]))
+        return mark_lines(
+            tokens[idx].content, env["marker"], int(tokens[idx].meta.get("line") or env["first"])
+        )
 
     def html_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Env) -> str:
         token = tokens[idx]
@@ -77,12 +79,14 @@ def _number_children(inline: Token, line: int, marker: str) -> None:
 
 def _line_mark(token: Token, env: Env) -> str:
     line = token.meta.get("line")
-    return f"<span {env['marker']}={line}></span>" if line else ""
+    return f'<span {env["marker"]}="{line}"></span>' if line else ""
 
 
 @cache
 def _markdown() -> MarkdownIt:
-    markdown = MarkdownIt("commonmark", {"html": True}, renderer_cls=_Renderer).enable(["table", "strikethrough"])
+    markdown = MarkdownIt("commonmark", {"html": True}, renderer_cls=_Renderer).enable(
+        ["table", "strikethrough"]
+    )
     # Every link is let through to the judge of markup: left as text, a script address would go unnoticed.
     markdown.validateLink = lambda url: True  # type: ignore[method-assign]
     return markdown

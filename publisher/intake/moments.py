@@ -47,7 +47,9 @@ def read_instant(value: str, zone: str) -> int:
     day = date.fromisoformat(read_day(found[1]))
     fraction = (found[5] or "").ljust(6, "0")
     try:
-        clock = datetime(day.year, day.month, day.day, int(found[2]), int(found[3]), int(found[4] or 0), int(fraction))
+        clock = datetime(
+            day.year, day.month, day.day, int(found[2]), int(found[3]), int(found[4] or 0), int(fraction)
+        )
         moment = clock.replace(tzinfo=_offset(found[6])) if found[6] else _local(clock, zone)
         since = moment - _EPOCH
     except (ValueError, OverflowError) as error:
@@ -81,7 +83,11 @@ def _local(clock: datetime, zone: str) -> datetime:
     if early.utcoffset() == early.replace(fold=1).utcoffset():
         return early
     if early.astimezone(UTC).astimezone(early.tzinfo).replace(tzinfo=None) == clock:
-        said = bilingual("{value} happens twice in {zone}: the clock is set back then.", value=clock, zone=zone)
+        said = bilingual(
+            "{value} happens twice in {zone}: the clock is set back then.", value=clock, zone=zone
+        )
     else:
-        said = bilingual("{value} is skipped in {zone}: the clock is set forward then.", value=clock, zone=zone)
+        said = bilingual(
+            "{value} is skipped in {zone}: the clock is set forward then.", value=clock, zone=zone
+        )
     raise Unreadable(said)

@@ -14,7 +14,9 @@ from publisher.texts import Text, bilingual
 
 MOST_PROBLEMS = 50
 _DIGIT_RUN = re.compile(r"\d{6,}|\d(?:[\s\-]?\d){10,}")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
 
 
 @dataclass(frozen=True, slots=True)

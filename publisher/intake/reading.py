@@ -87,7 +87,9 @@ class _Reading:
                 size=len(raw.text),
                 limit=limit,
             )
-            raise refuse("too_large", "body", raw.line, message, bilingual("Move long lists into an attachment."))
+            raise refuse(
+                "too_large", "body", raw.line, message, bilingual("Move long lists into an attachment.")
+            )
         if not check_characters(raw.text, "body", raw.line, self._report, spread=not raw.one_line):
             self._report.settle()
         title = fields.nodes.get("title", Node(None)).value
@@ -108,7 +110,9 @@ class _Reading:
         if start is not None and end is not None and end <= start:
             message = bilingual("The item would expire before it may go out.")
             fields.fault("time", "expires_at", message, bilingual("Put expires_at after not_before."))
-        texts = {name: fields.text(name) for name in ("summary", "closed_reason", "validity", "subject_class")}
+        texts = {
+            name: fields.text(name) for name in ("summary", "closed_reason", "validity", "subject_class")
+        }
         own = {name: fields.text(name).strip() for name in ("document_number", "index_number")}
         return {
             **texts,
