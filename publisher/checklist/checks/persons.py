@@ -25,7 +25,9 @@ _CARD = re.compile(rf"(?<![0-9A-Za-z*])(?=([1-9](?:{_JOINT}\d){{14,18}})(?![0-9A
 _ISSUER = re.compile(r"62\d{14,17}|4\d{15}|5[1-5]\d{14}|3[47]\d{13}")
 # How people group the digits: in one piece, one by one, or as printed on the card or spoken.
 _ID_GROUPS = {(18,), (6, 8, 4), (6, 4, 4, 4), (6, 4, 2, 2, 4), (3, 3, 4, 4, 4), (17, 1), (14, 4), (6, 12), (1,) * 18}
-_MOBILE_GROUPS = {(11,), (3, 8), (3, 4, 4), (4, 3, 4), (4, 4, 3), (3, 3, 5), (5, 6), (7, 4), (1,) * 11}
+_MOBILE_GROUPS = {(11,), (3, 4, 4), (1,) * 11}
+# These also come about where two figures of a table stand side by side: only beside a word for telephone.
+_RARE_MOBILE_GROUPS = {(3, 8), (4, 3, 4), (4, 4, 3), (3, 3, 5), (5, 6), (7, 4)}
 _CARD_GROUPS = ((4, 4, 4, 4), (4, 4, 4, 4, 3), (6, 13), (4, 4, 4, 4, 2), (4, 4, 4, 4, 1), (4, 6, 5))
 _PIECE = re.compile(r"[0-9Xx×]+")
 _UNITS = re.compile(r"\s*(?:元|件|人|次|万|亿|册|份|户|吨|平方米|美元|股|公斤)")  # a quantity, not a number to call
@@ -78,11 +80,16 @@ def mobile(subject: Subject, rule: Rule) -> Iterator[Hit]:
         copy = one.copy(CopyKind.FOLDED)
         end = 0
         for match in _MOBILE.finditer(copy.text):
-            if match.start(1) < end or _groups(match["number"]) not in _MOBILE_GROUPS:
-                continue
-            if near(one, copy, match.span(1), words, 15) or not _quantity(match):
+            if match.start(1) >= end and _is_mobile(match, near(one, copy, match.span(1), words, 15)):
                 end = match.end(1)
                 yield hit_in(one, copy, match.span(1), "mobile")
+
+
+def _is_mobile(match: re.Match[str], named: bool) -> bool:
+    groups = _groups(match["number"])
+    if named:
+        return groups in _MOBILE_GROUPS | _RARE_MOBILE_GROUPS
+    return groups in _MOBILE_GROUPS and not _quantity(match)
 
 
 def _quantity(match: re.Match[str]) -> bool:
