@@ -8,13 +8,15 @@ from publisher.content import Content
 from publisher.intake.assets import Assets
 from publisher.intake.bodies import Read, read_body
 from publisher.intake.decoding import BOM, check_characters, decode
-from publisher.intake.field_names import FIELDS
+from publisher.intake.field_names import FIELDS, PARTS, by_word
 from publisher.intake.fields import Fields, known_fields
 from publisher.intake.files import FileSource, too_large
 from publisher.intake.formats import format_of, take_apart
 from publisher.intake.model import Defaults, Draft, LineMap, Node, Note, SourceFormat, Submission, line_map
 from publisher.intake.problems import Report, refuse
 from publisher.texts import bilingual
+
+_PART_NAMES = by_word(PARTS)
 
 
 def read_submission(
@@ -157,7 +159,7 @@ def _collect(node: Node, place: str, lines: dict[str, int]) -> None:
         lines[place] = node.line
     if isinstance(node.value, dict):
         for key, part in node.value.items():
-            _collect(part, f"{place}.{key}", lines)
+            _collect(part, f"{place}.{_PART_NAMES.get(key, key)}", lines)
     elif isinstance(node.value, list):
         for i, part in enumerate(node.value):
             _collect(part, f"{place}[{i}]", lines)

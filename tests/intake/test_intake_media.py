@@ -24,7 +24,7 @@ from publisher.samples import sample_files, sample_overrides
 LIMITS = Limits()
 JPEG = (
     b"\xff\xd8\xff\xe0\x00\x10JFIF"
-    + b"\0" * 11
+    + b"\0" * 10
     + b"\xff\xc0\x00\x11\x08"
     + struct.pack(">HH", 30, 40)
     + b"\0" * 12

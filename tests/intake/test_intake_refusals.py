@@ -110,10 +110,14 @@ def test_nor_by_way_of_a_reference(reference: str) -> None:
 
 
 SCRIPTING = [
-    "<script>x</script>", "<!--><script>x</script>-->", "<p onclick=x>a", "<p OnMouseOver='x'>a", "<svg/onload=x>",
-    "<a href='javascript:x'>a</a>", "<a href=' jAva\nscript:x'>a</a>", "<a href='&#106;avascript:x'>a</a>",
-    "<a href='data:text/html,x'>a</a>", "<a href='vbscript:x'>a</a>", "<iframe src=//x></iframe>", "<form>a</form>",
-    "<object data=x></object>", "<embed src=x>", "<input value=x>", "<base href=//x>", "<math><mi>a</mi></math>",
+    "<script>x</script>", "<!--><script>x</script>-->", "<p onclick=x>a",
+    "<p OnMouseOver='x'>a", "<svg/onload=x>",
+    "<a href='javascript:x'>a</a>", "<a href=' jAva\nscript:x'>a</a>",
+    "<a href='&#106;avascript:x'>a</a>",
+    "<a href='data:text/html,x'>a</a>", "<a href='vbscript:x'>a</a>",
+    "<iframe src=//x></iframe>", "<form>a</form>",
+    "<object data=x></object>", "<embed src=x>", "<input value=x>", "<base href=//x>",
+    "<math><mi>a</mi></math>",
     "<img src='javascript:x'>", "<p style='width:expression(x)'>a", "<template><p>a</template>",
     "<img src=x onerror=y>", "<noscript>a</noscript>", "<select><option>a</select>",
 ]  # fmt: skip
@@ -201,10 +205,14 @@ def test_files_stay_in_their_folder(tmp_path: Path) -> None:
 
 
 ODD = st.lists(st.sampled_from([
-    "---\n", "title: t\n", "# h\n", "<p>", "</p>", "<table><tr><td>", "<b onclick=1>", "<!--", "-->", "<![CDATA[", "]]>",
-    "<?x", "&#0;", "&#x10FFFF;", "{", "}", "[", "]", '"', "\\ud800", ":", ",", "- ", "| a |", "\n", "\r", "\t", "*", "_",
-    "`", "![a](b.png)", "[a](http://[)", "<body>", "</body>", "<title>", "<meta name='gongbao:title' content='x'>",
-    "<ruby>a<rt>b", "\u202e", "中", "　", "null", "&amp;", "<svg>", "<pre>\n", "<li value='9'>", "\x85", "1", "?", "%TAG",
+    "---\n", "title: t\n", "# h\n", "<p>", "</p>", "<table><tr><td>", "<b onclick=1>", "<!--",
+    "-->", "<![CDATA[", "]]>",
+    "<?x", "&#0;", "&#x10FFFF;", "{", "}", "[", "]", '"', "\\ud800", ":", ",", "- ", "| a |",
+    "\n", "\r", "\t", "*", "_",
+    "`", "![a](b.png)", "[a](http://[)", "<body>", "</body>", "<title>",
+    "<meta name='gongbao:title' content='x'>",
+    "<ruby>a<rt>b", "\u202e", "中", "　", "null", "&amp;", "<svg>", "<pre>\n", "<li value='9'>",
+    "\x85", "1", "?", "%TAG",
     "<html lang=", "'", ">", "<img src=b.png alt=x>", "<!DOCTYPE [", "\ufeff", "~", "|", "> ",
 ]), max_size=25).map("".join).map(str.encode)  # fmt: skip
 
