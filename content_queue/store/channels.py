@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from content_queue.model import ChannelState
 from content_queue.store.engine import Conflict, Database
 from content_queue.store.log import Line, append, line
+from content_queue.store.rows import insert_or_skip
 from content_queue.store.wake import wake
 from content_queue.tables import channels, switches
 
@@ -75,12 +76,16 @@ def stopped_scopes(connection: Connection) -> set[str]:
     return set(connection.execute(select(switches.c.scope)).scalars())
 
 
+def know(connection: Connection, names: Sequence[str]) -> None:
+    """Makes a row for every channel that has none."""
+    known = set(connection.execute(select(_c.name).where(_c.name.in_(names))).scalars())
+    for name in dict.fromkeys(n for n in names if n not in known):
+        insert_or_skip(connection, channels, name=name)
+
+
 def _ensure(connection: Connection, name: str) -> Any:
-    row = connection.execute(select(channels).where(_c.name == name).with_for_update()).first()
-    if row is None:
-        connection.execute(insert(channels).values(name=name))
-        row = connection.execute(select(channels).where(_c.name == name)).one()
-    return row
+    know(connection, [name])
+    return connection.execute(select(channels).where(_c.name == name).with_for_update()).one()
 
 
 def _set(
@@ -104,9 +109,8 @@ def hold_until(connection: Connection, name: str, until: int, now: int) -> list[
 
 
 def _stop(connection: Connection, scope: str, actor: str, reason: str, now: int) -> None:
-    if scope in stopped_scopes(connection):
+    if not insert_or_skip(connection, switches, scope=scope, actor=actor, reason=reason, at=now):
         raise Conflict(f"{scope} is stopped already")
-    connection.execute(insert(switches).values(scope=scope, actor=actor, reason=reason, at=now))
     append(connection, [line(now, "stopped", actor, ref=scope, scope=scope, reason=reason)])
     wake(connection)
 

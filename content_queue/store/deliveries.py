@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import Connection, and_, func, literal, select, update
 
 from content_queue.model import PARKED, Books, Claimed, Delivery, Outcome
 from content_queue.states import (
@@ -20,6 +20,7 @@ from content_queue.states import (
 from content_queue.store import dialects, fanout
 from content_queue.store.channels import hold_until, stopped_scopes
 from content_queue.store.engine import Conflict, Database
+from content_queue.store.items import lock_item
 from content_queue.store.log import Line, append, line
 from content_queue.store.rows import DELIVERY_COLUMNS, as_delivery, deliveries_of, delivery_by_id
 from content_queue.store.wake import wake
@@ -108,6 +109,10 @@ class Deliveries:
         """In doubt -> confirmed: somebody has seen it live."""
         return await self._db.write(_settle_doubt, delivery_id, url, remote_id, now, actor, reason)
 
+    async def settle_absent(self, delivery_id: int, *, now: int, actor: str, reason: str) -> Delivery:
+        """In doubt -> cancelled: somebody has made sure that it is not out. What waited for it may go."""
+        return await self._db.write(_settle_absent, delivery_id, now, actor, reason)
+
     async def get(self, delivery_id: int) -> Delivery:
         return await self._db.read(delivery_by_id, delivery_id)
 
@@ -153,14 +158,15 @@ class Deliveries:
 
 
 def _books(connection: Connection) -> Books:
-    states = {r[0]: int(r[1]) for r in connection.execute(select(_d.state, func.count()).group_by(_d.state))}
-    accepted = connection.execute(select(func.coalesce(func.sum(fanouts.c.deliveries), 0))).scalar_one()
+    made = select(literal("accepted"), func.coalesce(func.sum(fanouts.c.deliveries), 0))
+    q = made.union_all(select(_d.state, func.count()).group_by(_d.state))  # one statement: one moment
+    states = {r[0]: int(r[1]) for r in connection.execute(q)}
 
     def total(wanted: Any) -> int:
         return sum(states.get(s, 0) for s in wanted)
 
     return Books(
-        accepted=int(accepted),
+        accepted=states["accepted"],
         waiting=total([DeliveryState.WAITING]),
         under_way=total(UNDER_WAY),
         delivered=total(DELIVERED),
@@ -257,7 +263,8 @@ def _record(connection: Connection, outcomes: Sequence[Outcome], holds: dict[str
     moved = dialects.settle(connection, outcomes, doubted)
     lines = [_attempt_line(o, now) for o in outcomes if o.delivery_id in moved]
     lines += [_attempt_line(o, now, kind="late_outcome") for o in outcomes if o.delivery_id not in moved]
-    lines += fanout.settle_dependents(connection, [o for o in outcomes if o.delivery_id in moved], now)
+    settled = {o.delivery_id: o.state for o in outcomes if o.delivery_id in moved}
+    lines += fanout.settle_dependents(connection, settled, now)
     for name, until in holds.items():
         lines += hold_until(connection, name, until, now)
     append(connection, lines)
@@ -278,6 +285,7 @@ def _release_claims(connection: Connection, claims: Sequence[Claimed], now: int)
             .returning(_d.id, _d.item_id)
         ).all()
         lines += [line(now, "claim_released", "system", item=r.item_id, delivery=r.id, ref=token) for r in rows]
+        lines += fanout.settle_dependents(connection, dict.fromkeys((r.id for r in rows), after), now)
     append(connection, lines)
 
 
@@ -298,7 +306,7 @@ def _expire_leases(
         moved = dialects.settle(connection, outcomes, [bool(o.evidence["maybe_out"]) for o in outcomes])
         kept = [o for o in outcomes if o.delivery_id in moved]
         append(connection, [_attempt_line(o, now, kind="lease_expired") for o in kept])
-        append(connection, fanout.settle_dependents(connection, kept, now))
+        append(connection, fanout.settle_dependents(connection, {o.delivery_id: o.state for o in kept}, now))
     return [d for d in gone if d.id in moved]
 
 
@@ -328,6 +336,7 @@ def _lost(delivery: Delivery, now: int, resend: frozenset[str], backoff: int) ->
 
 
 def _resend(connection: Connection, delivery_id: int, now: int, actor: str, reason: str) -> Delivery:
+    lock_item(connection, delivery_by_id(connection, delivery_id).item_id)
     delivery = delivery_by_id(connection, delivery_id)
     if delivery.after_id is not None:
         raise Conflict(f"delivery {delivery_id} waits for delivery {delivery.after_id} to settle")
@@ -345,6 +354,19 @@ def _resend(connection: Connection, delivery_id: int, now: int, actor: str, reas
     return delivery_by_id(connection, delivery_id)
 
 
+def _settle_absent(connection: Connection, delivery_id: int, now: int, actor: str, reason: str) -> Delivery:
+    delivery = delivery_by_id(connection, delivery_id)
+    if delivery.state is not DeliveryState.IN_DOUBT:
+        raise Conflict(f"delivery {delivery_id} is {delivery.state}, not in doubt")
+    after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.CANCEL,))
+    _moved(connection, delivery, {"state": after, "reason": "never_out", "doubted": False, "updated_at": now})
+    facts = {"was": delivery.state, "state": after, "reason": reason, "channel": delivery.channel}
+    lines = [line(now, "absent", actor, item=delivery.item_id, delivery=delivery.id, **facts)]
+    append(connection, lines + fanout.settle_dependents(connection, {delivery.id: after}, now))
+    wake(connection)
+    return delivery_by_id(connection, delivery_id)
+
+
 def _settle_doubt(
     connection: Connection, delivery_id: int, url: str, remote_id: str, now: int, actor: str, reason: str
 ) -> Delivery:
@@ -356,10 +378,7 @@ def _settle_doubt(
     _moved(connection, delivery, values)
     facts = {"was": delivery.state, "state": after, "url": url, "remote": remote_id, "reason": reason}
     lines = [line(now, "found", actor, item=delivery.item_id, delivery=delivery.id, **facts)]
-    seen = Outcome(
-        delivery.id, "", delivery.item_id, delivery.channel, (DeliveryEvent.FOUND,), after, now
-    )
-    lines += fanout.settle_dependents(connection, [seen], now)
+    lines += fanout.settle_dependents(connection, {delivery.id: after}, now)
     append(connection, lines)
     return delivery_by_id(connection, delivery_id)
 

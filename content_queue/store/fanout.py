@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from content_queue.model import PARKED, Delivery, Outcome, Revision
+from content_queue.model import PARKED, Delivery, Revision
 from content_queue.states import (
     DELIVERED,
     DELIVERY_TABLE,
@@ -23,12 +23,13 @@ from content_queue.states import (
     RevisionState,
     follow,
 )
+from content_queue.store.channels import know
 from content_queue.store.engine import Conflict, Forbidden, Unknown
 from content_queue.store.items import lock_item, move
 from content_queue.store.log import Line, append, line
 from content_queue.store.rows import deliveries_of, revision_by_id, revisions_of
 from content_queue.store.wake import wake
-from content_queue.tables import channels, deliveries, fanouts, items
+from content_queue.tables import deliveries, fanouts, items
 
 _d = deliveries.c
 
@@ -40,7 +41,11 @@ class Standing:
     out: Delivery | None
     in_flight: Delivery | None
     waiting: tuple[Delivery, ...]
-    doubted: bool  # something that went back to waiting may be out
+    doubted: bool  # some attempt of any of them may have put it out
+
+    @property
+    def maybe_out(self) -> bool:
+        return bool(self.out or self.in_flight or self.doubted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +59,11 @@ class Plan:
 
 
 def standing(connection: Connection, item_id: str) -> dict[str, Standing]:
-    """What every channel holds of the item."""
+    """What every channel holds of the item. Its deliveries stay locked: a claim that races this must not slip by."""
     by_channel: dict[str, list[Delivery]] = {}
-    for delivery in deliveries_of(connection, item_id):
+    for delivery in deliveries_of(connection, item_id, locked=True):
         by_channel.setdefault(delivery.channel, []).append(delivery)
-    doubted = set(
-        connection.execute(
-            select(_d.id).where(_d.item_id == item_id, _d.doubted, _d.state == DeliveryState.WAITING)
-        ).scalars()
-    )
+    doubted = set(connection.execute(select(_d.id).where(_d.item_id == item_id, _d.doubted)).scalars())
     return {name: _standing(found, doubted) for name, found in by_channel.items()}
 
 
@@ -71,7 +72,7 @@ def _standing(found: Sequence[Delivery], doubted: set[int]) -> Standing:
     out = taken[-1] if taken and taken[-1].operation != "recall" else None
     in_flight = next((d for d in reversed(found) if d.state in UNSETTLED), None)
     waiting = tuple(d for d in found if d.state is DeliveryState.WAITING)
-    return Standing(out, in_flight, waiting, any(d.id in doubted for d in waiting))
+    return Standing(out, in_flight, waiting, any(d.id in doubted for d in found))
 
 
 NOTHING = Standing(None, None, (), False)
@@ -99,16 +100,18 @@ def release(
             move(connection, older, RevisionEvent.SUPERSEDE, now, actor, by=revision.number)
     held = standing(connection, revision.item_id)
     plans = []
-    for name in dict.fromkeys([*names, *(n for n, s in held.items() if s.out or s.in_flight)]):
-        here = held.get(name, NOTHING)
+    for here in held.values():
         cancel(connection, here.waiting, now, actor, f"revision {revision.number} takes its place")
-        known = here.out or here.in_flight or (here.waiting[-1] if here.doubted else None)
+    for name in dict.fromkeys([*names, *(n for n, s in held.items() if s.maybe_out)]):
+        here = held.get(name, NOTHING)
         basis = here.out.id if here.out else None
         after = here.in_flight.id if here.in_flight else None
-        plans.append(Plan(name, "edit" if known else "publish", basis, after))
+        plans.append(Plan(name, "edit" if here.maybe_out else "publish", basis, after))
     made = _insert(connection, revision, plans, now, note=revision.note)
     wake(connection)
-    move(connection, revision, RevisionEvent.RELEASE, now, actor, deliveries=made, **facts)
+    operations = {plan.channel: plan.operation for plan in plans}
+    facts = {"deliveries": made, "operations": operations, **facts}
+    move(connection, revision, RevisionEvent.RELEASE, now, actor, **facts)
     return made
 
 
@@ -127,7 +130,7 @@ def withdraw(connection: Connection, item_id: str, reason: str, note: str, now: 
     plans = []
     for name, here in standing(connection, item_id).items():
         cancel(connection, here.waiting, now, actor, "the item was withdrawn")
-        if here.out or here.in_flight or here.doubted:
+        if here.maybe_out:
             basis = here.out.id if here.out else None
             after = here.in_flight.id if here.in_flight else None
             plans.append(Plan(name, "recall", basis, after))
@@ -203,7 +206,7 @@ def _insert(
             for plan in plans
         ]
         connection.execute(insert(deliveries), rows)
-        _know_channels(connection, [p.channel for p in plans])
+        know(connection, [p.channel for p in plans])
     connection.execute(
         insert(fanouts).values(
             item_id=revision.item_id, revision_id=revision.id, deliveries=len(plans), at=now
@@ -217,26 +220,9 @@ def _insert(
     return {p.channel: found[p.channel] for p in plans}
 
 
-def _know_channels(connection: Connection, names: Sequence[str]) -> None:
-    known = set(connection.execute(select(channels.c.name).where(channels.c.name.in_(names))).scalars())
-    if fresh := [{"name": n} for n in dict.fromkeys(names) if n not in known]:
-        insert_or_skip(connection, fresh)
-
-
-def insert_or_skip(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert as upsert
-
-        connection.execute(upsert(channels).on_conflict_do_nothing(), rows)
-    else:
-        from sqlalchemy.dialects.postgresql import insert as pg_upsert
-
-        connection.execute(pg_upsert(channels).on_conflict_do_nothing(), rows)
-
-
-def settle_dependents(connection: Connection, outcomes: Sequence[Outcome], now: int) -> list[Line]:
-    """After outcomes were recorded: lets newer operations go that waited for them."""
-    by_id = {o.delivery_id: o for o in outcomes if o.state not in UNSETTLED}
+def settle_dependents(connection: Connection, settled: Mapping[int, DeliveryState], now: int) -> list[Line]:
+    """After deliveries moved (id -> state): lets newer operations go that waited for them."""
+    by_id = {i: state for i, state in settled.items() if state not in UNSETTLED}
     if not by_id:
         return []
     q = select(_d.id, _d.after_id, _d.operation, _d.item_id, _d.channel).where(
@@ -248,45 +234,43 @@ def settle_dependents(connection: Connection, outcomes: Sequence[Outcome], now: 
     return lines
 
 
-def _let_go(connection: Connection, newer: Any, earlier: Outcome, now: int) -> list[Line]:
-    facts: dict[str, Any] = {"channel": newer.channel, "after": earlier.delivery_id}
-    older = connection.execute(
-        select(_d.doubted, _d.state, _d.basis_id, _d.operation).where(_d.id == earlier.delivery_id)
-    ).one()
-    lines = []
-    if older.state == DeliveryState.WAITING:
-        values = {"state": DeliveryState.CANCELLED, "reason": "superseded", "updated_at": now}
-        connection.execute(update(deliveries).where(_d.id == earlier.delivery_id).values(**values))
-        lines.append(
-            line(
-                now,
-                "cancelled",
-                "system",
-                item=newer.item_id,
-                delivery=earlier.delivery_id,
-                why="a newer operation takes its place",
-                was=DeliveryState.WAITING,
-                channel=newer.channel,
-            )
-        )
-    taken = earlier.state in DELIVERED
-    basis = earlier.delivery_id if taken else older.basis_id
-    maybe_out = taken or bool(older.doubted) or basis is not None
+def _let_go(connection: Connection, newer: Any, earlier: DeliveryState, now: int) -> list[Line]:
+    lines = _end_overtaken(connection, newer, now) if earlier is DeliveryState.WAITING else []
+    basis, maybe_out = _found_out(connection, newer, taken=earlier in DELIVERED)
+    facts: dict[str, Any] = {"channel": newer.channel, "after": newer.after_id}
+    values: dict[str, Any] = {"after_id": None, "updated_at": now}
     if newer.operation == "recall" and not maybe_out:
-        values = {"state": DeliveryState.CANCELLED, "reason": "never_out", "updated_at": now, "after_id": None}
-        facts["why"] = "it never went out"
-        kind = "cancelled"
+        kind, facts["why"] = "cancelled", "it never went out"
+        values |= {"state": DeliveryState.CANCELLED, "reason": "never_out"}
     else:
         operation = "publish" if newer.operation == "edit" and not maybe_out else newer.operation
-        values = {"due_at": now, "after_id": None, "basis_id": basis, "operation": operation, "updated_at": now}
-        facts["operation"] = operation
-        kind = "unparked"
+        kind, facts["operation"] = "unparked", operation
+        values |= {"due_at": now, "basis_id": basis, "operation": operation}
     connection.execute(update(deliveries).where(_d.id == newer.id).values(**values))
     return [*lines, line(now, kind, "system", item=newer.item_id, delivery=newer.id, **facts)]
 
 
+def _end_overtaken(connection: Connection, newer: Any, now: int) -> list[Line]:
+    """The older operation came back unsent: it is cancelled, for the newer one takes its place."""
+    values = {"state": DeliveryState.CANCELLED, "reason": "superseded", "updated_at": now}
+    connection.execute(update(deliveries).where(_d.id == newer.after_id).values(**values))
+    facts = {"channel": newer.channel, "was": DeliveryState.WAITING, "why": "a newer operation takes its place"}
+    return [line(now, "cancelled", "system", item=newer.item_id, delivery=newer.after_id, **facts)]
+
+
+def _found_out(connection: Connection, newer: Any, *, taken: bool) -> tuple[int | None, bool]:
+    """The receipt to act on, and whether readers may see anything of the item on this channel."""
+    older = connection.execute(
+        select(_d.id, _d.basis_id, _d.doubted).where(
+            _d.item_id == newer.item_id, _d.channel == newer.channel, _d.id < newer.id
+        )
+    ).all()
+    basis = newer.after_id if taken else next(d.basis_id for d in older if d.id == newer.after_id)
+    return basis, basis is not None or any(d.doubted for d in older)
+
+
 def may_resend(connection: Connection, delivery: Delivery) -> None:
-    """Raises `Forbidden` when a newer operation for the same item and channel exists."""
+    """Raises `Forbidden` when sending would bring back what a newer revision or a withdrawal has ended."""
     newer = connection.execute(
         select(_d.id).where(
             _d.item_id == delivery.item_id,
@@ -297,3 +281,6 @@ def may_resend(connection: Connection, delivery: Delivery) -> None:
     ).first()
     if newer is not None:
         raise Forbidden(f"delivery {newer.id} is newer; sending {delivery.id} again would overtake it")
+    revision = revision_by_id(connection, delivery.revision_id)
+    if delivery.operation != "recall" and revision.state is not RevisionState.RELEASED:
+        raise Forbidden(f"revision {revision.number} of {revision.item_id} is {revision.state}")

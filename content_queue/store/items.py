@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from content_queue.model import Item, NewRevision, Revision, Signoff
@@ -147,16 +147,30 @@ def _history(connection: Connection, item_id: str) -> list[Revision]:
     return found
 
 
+def one_at_a_time(connection: Connection, name: str) -> None:
+    """Waits until no other open transaction has asked for this name (on SQLite the writer is alone anyway)."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
 def lock_item(connection: Connection, item_id: str) -> Any:
     """The item's row, held until the transaction ends (on SQLite the writer is alone anyway). None: no such."""
     return connection.execute(select(items).where(items.c.id == item_id).with_for_update()).first()
 
 
+def locked_revision(connection: Connection, revision_id: int) -> Revision:
+    """The revision as it stands once its item is locked."""
+    lock_item(connection, revision_by_id(connection, revision_id).item_id)
+    return revision_by_id(connection, revision_id)
+
+
 def _submit(
     connection: Connection, new: NewRevision, now: int, actor: str, correction: bool, reply: Reply | None
 ) -> Revision:
-    if reply and (earlier := _remembered(connection, reply)):
-        return earlier
+    if reply:
+        one_at_a_time(connection, f"reply {reply.key}")
+        if earlier := _remembered(connection, reply):
+            return earlier
     item = lock_item(connection, new.item_id)
     _may_submit(item, new.item_id, correction)
     if item is None:
@@ -274,7 +288,7 @@ def _move_reported(
     now: int,
     actor: str,
 ) -> Revision:
-    revision = revision_by_id(connection, revision_id)
+    revision = locked_revision(connection, revision_id)
     facts = {"ruleset": report.get("ruleset"), "findings": _finding_counts(report)}
     move(connection, revision, event, now, actor, **facts)
     stored = json.dumps(report, ensure_ascii=False)
@@ -285,9 +299,7 @@ def _move_reported(
 
 
 def _sign(connection: Connection, signoff: Signoff, stages: tuple[str, ...], actor: str) -> Revision:
-    revision = revision_by_id(connection, signoff.revision_id)
-    lock_item(connection, revision.item_id)
-    revision = revision_by_id(connection, signoff.revision_id)
+    revision = locked_revision(connection, signoff.revision_id)
     signed = connection.execute(select(signoffs).where(signoffs.c.revision_id == revision.id)).all()
     _may_sign(revision, signoff, stages, {s.stage for s in signed}, {s.person for s in signed})
     connection.execute(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from content_queue.model import Delivery, Revision
 from content_queue.states import DeliveryState, RevisionState
@@ -79,6 +80,12 @@ def as_delivery(row: Any) -> Delivery:
     return Delivery(**facts)
 
 
+def insert_or_skip(connection: Connection, table: Table, **values: Any) -> bool:
+    """Adds a row unless one with its key is there; False when it was."""
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    return bool(connection.execute(make(table).values(**values).on_conflict_do_nothing()).rowcount)
+
+
 def revision_by_id(connection: Connection, revision_id: int) -> Revision:
     row = connection.execute(select(*REVISION_COLUMNS).where(_r.id == revision_id)).first()
     if row is None:
@@ -99,7 +106,7 @@ def delivery_by_id(connection: Connection, delivery_id: int) -> Delivery:
     return as_delivery(row)
 
 
-def deliveries_of(connection: Connection, item_id: str) -> list[Delivery]:
-    """Oldest first."""
+def deliveries_of(connection: Connection, item_id: str, *, locked: bool = False) -> list[Delivery]:
+    """Oldest first. `locked`: none of them moves until the transaction ends."""
     q = select(*DELIVERY_COLUMNS).where(_d.item_id == item_id).order_by(_d.id)
-    return [as_delivery(row) for row in connection.execute(q)]
+    return [as_delivery(row) for row in connection.execute(q.with_for_update() if locked else q)]

@@ -12,7 +12,7 @@ from sqlalchemy.sql import Select
 from content_queue.model import Revision, ShelfRow
 from content_queue.store.engine import Database, Unknown
 from content_queue.store.items import lock_item
-from content_queue.store.rows import REVISION_COLUMNS, as_revision, revisions_of
+from content_queue.store.rows import REVISION_COLUMNS, as_revision, insert_or_skip, revisions_of
 from content_queue.store.wake import wake
 from content_queue.tables import meta, revisions, shelf
 
@@ -93,14 +93,12 @@ def _pair(row: Any) -> Shown:
 
 def _bump(connection: Connection) -> int:
     """The next shelf version. The row lock puts concurrent changes in order."""
+    insert_or_skip(connection, meta, key=VERSION, value=0)
     changed = connection.execute(
         update(meta).where(meta.c.key == VERSION).values(value=meta.c.value + 1).returning(meta.c.value)
-    ).scalar()
-    if changed is None:
-        connection.execute(insert(meta).values(key=VERSION, value=1))
-        changed = 1
+    )
     wake(connection)
-    return int(changed)
+    return int(changed.scalar_one())
 
 
 def _put(connection: Connection, item_id: str, number: int, note: str, now: int) -> None:
@@ -108,6 +106,8 @@ def _put(connection: Connection, item_id: str, number: int, note: str, now: int)
     revision = next((r for r in revisions_of(connection, item_id) if r.number == number), None)
     if item is None or revision is None:
         raise Unknown(f"revision {number} of {item_id}")
+    if item.withdrawn_at is not None:
+        return
     row = connection.execute(select(shelf).where(_s.item_id == item_id)).first()
     if row is None:
         _bump(connection)
@@ -140,7 +140,8 @@ def _put(connection: Connection, item_id: str, number: int, note: str, now: int)
 
 
 def _take_down(connection: Connection, item_id: str, reason: str, note: str, now: int) -> None:
-    row = connection.execute(select(shelf).where(_s.item_id == item_id).with_for_update()).first()
+    lock_item(connection, item_id)
+    row = connection.execute(select(shelf).where(_s.item_id == item_id)).first()
     if row is None or row.withdrawn_at is not None:
         return
     _bump(connection)
