@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from intake_makers import codes, docx, png, refused, submit
 
 from publisher.content import Openness, Related, Source
 from publisher.intake import IntakeError
+from publisher.intake.field_names import FIELDS, RELATIONS
 
 CLEAN = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff\ufeff"), min_size=1
@@ -196,3 +198,14 @@ def test_json_values_are_read_as_the_standard_reader_reads_them(value: object) -
         assert "nested" in error.problems[0].message.en  # noqa: PT017
     else:
         assert plain(found["a"]) == words(value)
+
+
+@pytest.mark.parametrize("page", ["submitting.md", "submitting.zh-CN.md"])
+def test_the_guide_shows_what_works(page: str) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / page).read_text("utf-8")
+    example = guide.partition("```markdown\n")[2].partition("```")[0]
+    content = submit(example, files={"form.docx": docx(), "outage.png": png()}).content
+    assert content.content_type == "CT35"
+    assert len(content.attachments) == len(content.images) == 1
+    for name in (*FIELDS, *RELATIONS):
+        assert f"`{name}`" in guide
