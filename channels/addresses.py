@@ -14,6 +14,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 _REFUSED: tuple[Network, ...] = (
+    ipaddress.IPv4Network("192.0.0.0/24"),  # protocol assignments, RFC 6890; Python calls most of it global
     ipaddress.IPv4Network("192.88.99.0/24"),  # 6to4 relay anycast, RFC 7526; Python calls it global
     ipaddress.IPv6Network("2002::/16"),  # 6to4, RFC 7526: carries any IPv4 address; Python calls it global
     ipaddress.IPv6Network("3fff::/20"),  # documentation, RFC 9637

@@ -83,6 +83,7 @@ class Transport:
     async def close(self) -> None:
         """Ends requests under way; may be called twice."""
         sessions, self._sessions = self._sessions, {}
+        self._addresses.clear()
         for session in sessions.values():
             await session.close()
 
