@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from content_queue.model import Delivery, NewRevision, Revision, Signoff
@@ -44,15 +44,19 @@ class Paper:
     files: FileSource
     media_type: str | None = None
     overrides: Mapping[str, str] | None = None
+    drafter: str = ""  # holds when the file names none
 
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """A stored revision and what the checklist said of it."""
+    """A stored revision and what the checklist said of it. `replayed`: an earlier request with the same
+    Idempotency-Key had stored it.
+    """
 
     revision: Revision
     submission: Submission
     verdict: Verdict
+    replayed: bool = False
 
 
 def new_item_id() -> str:
@@ -117,7 +121,7 @@ class Desk:
             filename=paper.filename,
             media_type=paper.media_type,
             files=paper.files,
-            defaults=self._defaults,
+            defaults=replace(self._defaults, drafter=paper.drafter or self._defaults.drafter),
             overrides=paper.overrides or {},
         )
         if unknown := self._routes.unknown(submission.content):
@@ -159,13 +163,15 @@ class Desk:
             blocked=verdict.blocked,
             note=note,
         )
+        now = self._clock()
         try:
             revision = await self._store.items.submit(
-                new, now=self._clock(), actor=actor, correction=correction, reply=reply
+                new, now=now, actor=actor, correction=correction, reply=reply
             )
         except (Conflict, Forbidden, Unknown) as error:
             raise _as_problem(error, item_id) from error
-        return Filed(revision, submission, verdict)
+        replayed = reply is not None and (revision.item_id != item_id or revision.created_at != now)
+        return Filed(revision, submission, verdict, replayed)
 
     # -- reviewers -----------------------------------------------------------------------------------------
 
@@ -263,6 +269,15 @@ class Desk:
         try:
             return await self._store.deliveries.settle_doubt(
                 delivery_id, url=url, remote_id="", now=self._clock(), actor=actor, reason=reason
+            )
+        except (Conflict, Unknown) as error:
+            raise _as_problem(error, str(delivery_id)) from error
+
+    async def not_out(self, delivery_id: int, *, actor: str, reason: str) -> Delivery:
+        """A person has made sure that a delivery in doubt is not out; it is not sent again."""
+        try:
+            return await self._store.deliveries.settle_absent(
+                delivery_id, now=self._clock(), actor=actor, reason=reason
             )
         except (Conflict, Unknown) as error:
             raise _as_problem(error, str(delivery_id)) from error
