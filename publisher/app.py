@@ -21,7 +21,10 @@ from channels.registry import Tools, build_channel, kinds
 from channels.transport import Transport
 
 from channels.contract import Channel
+from config.log_setup import set_up
 from config.settings import (
+    API_ROLES,
+    ROLES,
     Agency,
     ChannelAccount,
     ConfigError,
@@ -30,6 +33,7 @@ from config.settings import (
     load_agency,
     load_channels,
     load_people,
+    load_settings,
     secret,
 )
 from content_queue.store import Process, Store
@@ -53,6 +57,13 @@ from publisher.web.renditions import Renditions
 from publisher.web.server import WebParts, serve_web
 from publisher.web.view import Column, SiteInfo
 from publisher.worker import Pace, Worker
+
+# What the commands may know of `config`: nobody else imports it.
+__all__ = [
+    *("API_ROLES", "ROLES", "Agency", "App", "ChannelAccount", "ConfigError", "Configuration", "People", "Service"),
+    *("Settings", "build_channels", "check_channels", "load_agency", "load_channels", "load_people", "load_settings"),
+    *("make_transport", "open_app", "read_configuration", "secret", "set_up"),
+]
 
 log = logging.getLogger(__name__)
 
