@@ -38,7 +38,7 @@ KEPT_ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
 
 # Elements that run code, load other documents, ask for input or change the page around the item.
 REFUSED: Final = frozenset({
-    "applet", "base", "button", "dialog", "embed", "form", "frame", "frameset", "iframe", "input", "link", "math",
+    "applet", "base", "button", "dialog", "embed", "form", "frame", "frameset", "iframe", "input", "math",
     "noscript", "object", "option", "param", "portal", "script", "select", "svg", "template", "textarea",
 })  # fmt: skip
 # Their content is not text for readers.
@@ -48,7 +48,7 @@ UNNOTED: Final = frozenset(
 )
 NOTED: Final = frozenset({
     "acronym", "audio", "big", "blink", "canvas", "center", "data", "details", "dfn", "fieldset", "font", "label",
-    "legend", "map", "area", "marquee", "menu", "meter", "nav", "nobr", "output", "picture", "progress", "search",
+    "legend", "link", "map", "area", "marquee", "menu", "meter", "nav", "nobr", "output", "picture", "progress", "search",
     "source", "strike", "style", "summary", "track", "tt", "video",
 })  # fmt: skip
 URL_ATTRIBUTES: Final = frozenset(

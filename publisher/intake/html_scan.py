@@ -34,6 +34,9 @@ _SEEN_ATTRIBUTES = URL_ATTRIBUTES | {
 } | frozenset().union(*KEPT_ATTRIBUTES.values())  # fmt: skip
 _SCRIPT_REMEDY = mark("Remove it: an item is text, tables, links and images only.")
 MOST_NOTES = 100
+_WHOLE = frozenset(
+    {"style", "link", "audio", "video", "source", "track", "canvas", "area"}
+)  # no text to keep
 
 
 def scheme_of(url: str) -> str:
@@ -75,6 +78,8 @@ class _Judge(HTMLParser):
         self._line = line_in(dict(attrs).get(self._marker)) or self._line
         if tag in REFUSED:
             self._refuse(bilingual("The element <{name}> is not allowed.", name=tag))
+        elif tag in _WHOLE:
+            self._note(tag, bilingual("The element <{name}> was dropped.", name=tag))
         elif tag in NOTED:
             self._note(tag, bilingual("The tag <{name}> was dropped, its text kept.", name=tag))
         for name, value in attrs:
@@ -89,6 +94,8 @@ class _Judge(HTMLParser):
             self._refuse(bilingual("A {scheme}: address is not allowed in {name}.", scheme=scheme, name=name))
         elif name == "style" and _STYLE_SCRIPT.search(value):
             self._refuse(bilingual("The attribute {name} runs a script.", name="style"))
+        elif tag in UNNOTED:
+            pass  # no part of the text: what the head says is read elsewhere
         elif name not in KEPT_ATTRIBUTES["*"] | KEPT_ATTRIBUTES.get(tag, frozenset()):
             said = bilingual("The attribute {name} of <{tag}> was dropped.", name=quoted(name), tag=tag)
             self._note(f"{tag} {name}", said)

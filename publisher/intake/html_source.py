@@ -1,10 +1,18 @@
-"""An HTML file as a submission: fields from its head, the body from its body."""
+"""An HTML file as a submission: fields from its head, the body from all of it.
+
+The HTML5 parser comes first here too: the reader below only ever sees what that one wrote.
+"""
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
-from publisher.intake.decoding import line_of, line_starts
+import nh3
+
+from publisher.intake.html_body import mark_lines, marker_for
+from publisher.intake.html_rules import REFUSED, too_deep_at
+from publisher.intake.html_scan import line_in
 from publisher.intake.model import Draft, Node, RawBody, SourceFormat
 
 PREFIX = "gongbao:"
@@ -17,54 +25,58 @@ STANDARD = {
     "description": "summary",
     "keywords": "keywords",
 }
+_LANGUAGE = re.compile(r"<html\b[^<>]{0,500}?\slang\s*=\s*[\"']?([A-Za-z0-9-]{1,35})", re.IGNORECASE)
+_BODY_TAG = re.compile(r"<body\b", re.IGNORECASE)
 
 
 def read_html(text: str) -> Draft:
-    head = _Head(text)
-    try:
-        head.feed(text)
-        head.close()
-    except AssertionError:
-        # html.parser gives up on some malformed declarations; what it read until then counts, and the body goes
-        # through an HTML5 parser in any case.
-        pass
-    start, end = head.body_start, max(head.body_start, head.body_end)
-    fields = {**head.standard, **head.own}
-    body = text[start:end]
-    return Draft(fields, RawBody(body, SourceFormat.HTML, line_of(text, start)))
+    # Parsed as a fragment, a body tag would lose its attributes unseen: as another tag they are judged.
+    body = RawBody(_BODY_TAG.sub("<span", text), SourceFormat.HTML, 1)
+    if too_deep_at(text) is not None:
+        return Draft({}, body)  # the reader of the body says so, with the line
+    marker = marker_for(text)
+    parsed = nh3.clean(
+        mark_lines(text, marker, 1),
+        tags={"meta", "title"},
+        clean_content_tags=set(REFUSED | {"style"}),
+        attributes={"meta": {"name", "content", marker}, "title": {marker}},
+        link_rel=None,
+    )
+    head = _Head(marker)
+    head.feed(parsed)
+    head.close()
+    language = _LANGUAGE.search(text)
+    if language:
+        line = text.count("\n", 0, language.start()) + 1
+        head.standard.setdefault("language", Node(language[1], line))
+    return Draft({**head.standard, **head.own}, body)
 
 
 class _Head(HTMLParser):
-    def __init__(self, text: str) -> None:
+    def __init__(self, marker: str) -> None:
         super().__init__(convert_charrefs=True)
         self.own: dict[str, Node] = {}
         self.standard: dict[str, Node] = {}
-        self.body_start, self.body_end = 0, len(text)
-        self._starts = line_starts_for_parser(text)
-        self._in_title = self._in_body = False
+        self._marker = marker
+        self._line: int | None = None
+        self._in_title = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
-        if tag == "body" and not self._in_body:
-            self._in_body = True
-            self.body_start = self._place() + len(self.get_starttag_text() or "")
-        elif tag == "html" and values.get("lang"):
-            self.standard.setdefault("language", Node(values["lang"], self.getpos()[0]))
-        elif tag == "meta" and not self._in_body:
+        self._line = line_in(values.get(self._marker)) or self._line
+        self._in_title = tag == "title" and "title" not in self.standard
+        if tag == "meta":
             self._meta(values)
-        self._in_title = tag == "title" and not self._in_body and "title" not in self.standard
 
     def handle_endtag(self, tag: str) -> None:
         self._in_title = False
-        if tag == "body":
-            self.body_end = self._place()
 
     def handle_data(self, data: str) -> None:
         if self._in_title:
-            self.standard["title"] = Node(" ".join(data.split()), self.getpos()[0])
+            self.standard["title"] = Node(" ".join(data.split()), self._line)
 
     def _meta(self, values: dict[str, str]) -> None:
-        name, node = values.get("name", "").strip(), Node(values.get("content", ""), self.getpos()[0])
+        name, node = values.get("name", "").strip(), Node(values.get("content", ""), self._line)
         if name.lower().startswith(PREFIX):
             self._add(name[len(PREFIX) :], node)
         elif name.lower() in STANDARD and node.value:
@@ -79,12 +91,3 @@ class _Head(HTMLParser):
             before.value.append(node)
         else:
             self.own[key] = Node([before, node], before.line)
-
-    def _place(self) -> int:
-        line, column = self.getpos()
-        return self._starts[line - 1] + column
-
-
-def line_starts_for_parser(text: str) -> list[int]:
-    """html.parser counts LF only, and a column from the last LF."""
-    return line_starts(text) if "\r" not in text else [0, *(i + 1 for i, c in enumerate(text) if c == "\n")]

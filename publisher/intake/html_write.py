@@ -42,7 +42,7 @@ def write(cleaned: str, marker: str) -> Written:
     writer.feed(cleaned)
     writer.close()
     text, marks = writer.text.done()
-    return Written("".join(writer.html).strip("\n"), text, marks, writer.images)
+    return Written("".join(writer.html).strip(" \t\n"), text, marks, writer.images)
 
 
 def breaks_away(before: str, after: str) -> bool:

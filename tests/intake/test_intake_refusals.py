@@ -231,3 +231,32 @@ def test_whatever_comes_in_is_taken_or_refused(filename: str, raw: bytes) -> Non
         for offset in range(len(found.content.body_text) + 1):
             line = found.locate("body_text", offset)
             assert line is None or 1 <= line <= raw.count(b"\n") + raw.count(b"\r") + 1
+
+
+@pytest.mark.parametrize("head, body", [("<script>x</script>", "<body>"), ("", "<body onload=x>")])
+def test_a_page_that_scripts_outside_its_text(head: str, body: str) -> None:
+    page = f"<!DOCTYPE html>\n<html><head><title>t</title>\n{head}</head>{body}<p>a</p></body></html>"
+    assert codes(refused(page, "a.html")) == [("scripting", "body", 3)]
+
+
+@pytest.mark.parametrize("written, micros", [
+    ("2026-12-01 09:00", 1_796_112_000_000_000),
+    ("2026-12-01T09:00:00.5+01:00", 1_796_112_000_500_000),
+    ("2026-10-25 02:30", None),  # set back at three
+    ("2026-03-29 02:30", None),  # set forward at two
+    ("2026-10-25T02:30+02:00", 1_792_888_200_000_000),
+    ("1969-12-31T23:00Z", None),
+    ("0001-01-01T00:00+14:00", None),
+    ("2026-12-01T09:00+08:60", None),
+])  # fmt: skip
+def test_instants(written: str, micros: int | None) -> None:
+    berlin = replace(DEFAULTS, zone="Europe/Berlin")
+    if micros is None:
+        assert codes(refused(head(f"not_before: {written}"), defaults=berlin)) == [("time", "not_before", 3)]
+    else:
+        assert submit(head(f"not_before: {written}"), defaults=berlin).content.not_before == micros
+
+
+def test_an_item_cannot_expire_before_it_goes_out() -> None:
+    lines = ("not_before: 2026-12-01 09:00", "expires_at: 2026-12-01 09:00")
+    assert codes(refused(head(*lines))) == [("time", "expires_at", 4)]
