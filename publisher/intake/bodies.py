@@ -12,6 +12,8 @@ from publisher.intake.model import Note, RawBody, SourceFormat
 from publisher.intake.problems import Report
 from publisher.texts import bilingual
 
+MOST_BRACKETS = 10_000  # each may open a link, and Markdown looks for the end of each
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -74,6 +76,10 @@ def _plain(text: str, first: int, want_title: bool) -> Read:
 
 
 def _markdown(text: str, first: int, want_title: bool, report: Report) -> Read:
+    if text.count("[") > MOST_BRACKETS:
+        message = bilingual("There are more than {limit} entries in {name}.", limit=MOST_BRACKETS, name="[")
+        report.add("too_many", "body", first, message, bilingual("Move long lists into an attachment."))
+        return Read(Body("", "", [], []), "")
     opening = leading_title(text) if want_title else None
     title, rest = opening or ("", text)
     marker = marker_for(text)

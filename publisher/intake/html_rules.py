@@ -48,7 +48,8 @@ UNNOTED: Final = frozenset(
 )
 NOTED: Final = frozenset({
     "acronym", "audio", "big", "blink", "canvas", "center", "data", "details", "dfn", "fieldset", "font", "label",
-    "legend", "link", "map", "area", "marquee", "menu", "meter", "nav", "nobr", "output", "picture", "progress", "search",
+    "legend", "link", "map", "area", "marquee", "menu", "meter", "nav", "nobr", "output",
+    "picture", "progress", "search",
     "source", "strike", "style", "summary", "track", "tt", "video",
 })  # fmt: skip
 URL_ATTRIBUTES: Final = frozenset(
@@ -58,6 +59,7 @@ LINK_SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
 SCRIPT_SCHEMES: Final = frozenset({"javascript", "vbscript", "data", "livescript", "file", "blob"})
 
 DEEPEST: Final = 128  # nested elements; a table in a list in a section needs about a dozen
+LONGEST_TAG: Final = 20_000  # characters: the cost of a tag grows with the square of its attributes
 _FORMATTING: Final = frozenset(
     {"a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"}
 )
@@ -87,6 +89,8 @@ def too_deep_at(html: str) -> int | None:
     stack: list[str] = []
     for tag in _TAG.finditer(html):
         name = tag[2].lower()
+        if html.find(">", tag.end(), tag.start() + LONGEST_TAG) < 0 and len(html) - tag.start() > LONGEST_TAG:
+            return tag.start()
         if tag[1]:
             _close(stack, name)
         elif name not in VOID:

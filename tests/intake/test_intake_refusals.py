@@ -260,3 +260,12 @@ def test_instants(written: str, micros: int | None) -> None:
 def test_an_item_cannot_expire_before_it_goes_out() -> None:
     lines = ("not_before: 2026-12-01 09:00", "expires_at: 2026-12-01 09:00")
     assert codes(refused(head(*lines))) == [("time", "expires_at", 4)]
+
+
+@pytest.mark.parametrize("name, text, code", [
+    ("a.md", "![" * 100_000, "too_many"),
+    ("a.html", "<p " + " ".join(f"a{i}=1" for i in range(50_000)) + ">a", "nesting"),
+    ("a.html", "<!--" * 100_000, "missing"),
+])  # fmt: skip
+def test_markup_made_to_hold_us_up_is_refused_quickly(name: str, text: str, code: str) -> None:
+    assert codes(refused(text, name, title="t"))[0][0] == code
