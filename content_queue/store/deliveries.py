@@ -260,7 +260,7 @@ def _attempt_line(outcome: Outcome, now: int, *, kind: str = "attempt") -> Line:
 
 def _record(connection: Connection, outcomes: Sequence[Outcome], holds: dict[str, int], now: int) -> set[int]:
     doubted = [DeliveryEvent.LOSE in o.events for o in outcomes]
-    moved = dialects.settle(connection, outcomes, doubted)
+    moved = dialects.settle(connection, outcomes, doubted) if outcomes else set()
     lines = [_attempt_line(o, now) for o in outcomes if o.delivery_id in moved]
     lines += [_attempt_line(o, now, kind="late_outcome") for o in outcomes if o.delivery_id not in moved]
     settled = {o.delivery_id: o.state for o in outcomes if o.delivery_id in moved}

@@ -83,7 +83,8 @@ def as_delivery(row: Any) -> Delivery:
 def insert_or_skip(connection: Connection, table: Table, **values: Any) -> bool:
     """Adds a row unless one with its key is there; False when it was."""
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    return bool(connection.execute(make(table).values(**values).on_conflict_do_nothing()).rowcount)
+    added = make(table).values(**values).on_conflict_do_nothing().returning(*table.primary_key)
+    return connection.execute(added).first() is not None
 
 
 def revision_by_id(connection: Connection, revision_id: int) -> Revision:

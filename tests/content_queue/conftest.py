@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from queue_trade import Trade
+from queue_trade import Trade, TurnableClock
 
 from content_queue.store import Store
 
 
 @pytest.fixture
-def trade(store: Store, clock: Callable[[], int]) -> Trade:
+def trade(store: Store, clock: TurnableClock) -> Trade:
     return Trade(store, clock)

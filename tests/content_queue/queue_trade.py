@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, text
 
@@ -35,6 +35,16 @@ ANSWERS: dict[str, tuple[DeliveryEvent, ...]] = {
 }
 
 
+class TurnableClock(Protocol):
+    """The clock of the shared fixtures: microseconds; moves only when told."""
+
+    at: int
+
+    def __call__(self) -> int: ...
+
+    def turn(self, seconds: float) -> int: ...
+
+
 def paper(item: str, words: str = "text", **facts: Any) -> NewRevision:
     raw = f'{{"item":"{item}","words":"{words}"}}'.encode()
     values: dict[str, Any] = {
@@ -56,10 +66,8 @@ def paper(item: str, words: str = "text", **facts: Any) -> NewRevision:
 
 @dataclass
 class Trade:
-    """`clock` is any callable that gives microseconds."""
-
     store: Store
-    clock: Callable[[], int]
+    clock: TurnableClock
     tokens: int = field(default=0)
 
     async def submit(self, item: str, words: str = "text", *, correction: bool = False, **facts: Any) -> Revision:
@@ -142,7 +150,7 @@ class Trade:
         await self.record(self.outcome(claimed, answer, **facts))
         return await self.store.deliveries.get(claimed.id)
 
-    async def expire(self, *keyed: str, backoff: int = SECOND) -> list[Delivery]:
+    async def expire(self, *keyed: str, backoff: int = 0) -> list[Delivery]:
         return await self.store.deliveries.expire_leases(now=self.clock(), resend=frozenset(keyed), backoff=backoff)
 
     async def state(self, delivery_id: int) -> DeliveryState:

@@ -238,7 +238,7 @@ class TestListing:
     async def test_newest_first_with_what_is_out(self, trade: Trade) -> None:
         await trade.out("item-1", "site")
         await trade.submit("item-1", "better", correction=True)
-        trade.clock.turn(1)  # type: ignore[attr-defined]
+        trade.clock.turn(1)
         await trade.submit("item-2", column="policy")
         listed = await trade.store.items.listing()
         assert [i.id for i in listed] == ["item-2", "item-1"]
