@@ -60,9 +60,27 @@ from publisher.worker import Pace, Worker
 
 # What the commands may know of `config`: nobody else imports it.
 __all__ = [
-    *("API_ROLES", "ROLES", "Agency", "App", "ChannelAccount", "ConfigError", "Configuration", "People", "Service"),
-    *("Settings", "build_channels", "check_channels", "load_agency", "load_channels", "load_people", "load_settings"),
-    *("make_transport", "open_app", "read_configuration", "secret", "set_up"),
+    "API_ROLES",
+    "ROLES",
+    "Agency",
+    "App",
+    "ChannelAccount",
+    "ConfigError",
+    "Configuration",
+    "People",
+    "Service",
+    "Settings",
+    "build_channels",
+    "check_channels",
+    "load_agency",
+    "load_channels",
+    "load_people",
+    "load_settings",
+    "make_transport",
+    "open_app",
+    "read_configuration",
+    "secret",
+    "set_up",
 ]
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -25,15 +25,20 @@ _PG_CLAIM = text(
     " basis_id, column_slug, cause, note"
 )
 
+# One row holds everything: every row that Python's driver fetches gives the interpreter lock away and waits for it.
 _SQLITE_PICK = (
-    "SELECT id FROM deliveries WHERE channel = ? AND state = 'waiting' AND due_at <= ?"
-    " AND column_slug NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at, id LIMIT ?"
+    "SELECT json_group_array(json_array(c.value, (SELECT json_group_array(id) FROM ("
+    " SELECT id FROM deliveries WHERE channel = c.value AND state = 'waiting' AND due_at <= ?1"
+    " AND column_slug NOT IN (SELECT value FROM json_each(?2)) ORDER BY due_at, id LIMIT ?3)))) FROM json_each(?4) c"
 )
 _SQLITE_CLAIM = (
     "UPDATE deliveries SET state = 'claimed', token = ?, lease_until = ?, updated_at = ?, started = 0"
     " WHERE id IN (SELECT value FROM json_each(?)) AND state = 'waiting'"
-    " RETURNING id, item_id, revision_id, revision, channel, operation, attempts, created_at, basis_id,"
-    " column_slug, cause, note"
+)
+_SQLITE_CLAIMED = (
+    "SELECT json_group_array(json_array(id, item_id, revision_id, revision, channel, operation, attempts,"
+    " created_at, basis_id, column_slug, cause, note)) FROM deliveries"
+    " WHERE id IN (SELECT value FROM json_each(?)) AND token = ?"
 )
 
 _PG_SETTLE = text(
@@ -49,63 +54,95 @@ _PG_SETTLE = text(
 _SETTLE_FIELDS = ("id", "token", "state", "due_at", "counted", "remote_id", "url", "reason", "doubted", "at")
 
 _SQLITE_SETTLE = (
-    "UPDATE deliveries SET state = ?, due_at = coalesce(?, due_at), attempts = attempts + ?, remote_id = ?,"
-    " url = ?, reason = ?, doubted = doubted OR ?, token = NULL, lease_until = NULL, updated_at = ?"
-    " WHERE id = ? AND token = ? AND state IN ('claimed', 'sending')"
+    "UPDATE deliveries SET state = v.state, due_at = coalesce(v.due_at, deliveries.due_at),"
+    " attempts = deliveries.attempts + v.counted, remote_id = v.remote_id, url = v.url, reason = v.reason,"
+    " doubted = deliveries.doubted OR v.doubted, token = NULL, lease_until = NULL, updated_at = v.at "
+    "FROM (SELECT value ->> 0 AS id, value ->> 1 AS token, value ->> 2 AS state, value ->> 3 AS due_at,"
+    " value ->> 4 AS counted, value ->> 5 AS remote_id, value ->> 6 AS url, value ->> 7 AS reason,"
+    " value ->> 8 AS doubted, value ->> 9 AS at FROM json_each(?)) v "
+    "WHERE deliveries.id = v.id AND deliveries.token = v.token AND deliveries.state IN ('claimed', 'sending')"
 )
+
+
+class ClaimedRow(NamedTuple):
+    """A claimed delivery as the database tells it."""
+
+    id: int
+    item_id: str
+    revision_id: int
+    revision: int
+    channel: str
+    operation: str
+    attempts: int
+    created_at: int
+    basis_id: int | None
+    column_slug: str
+    cause: str
+    note: str
 
 
 def claim(
     connection: Connection, rooms: Mapping[str, int], stopped: Sequence[str], token: str, now: int, lease: int
-) -> list[Any]:
+) -> list[ClaimedRow]:
     """Takes up to `rooms[channel]` due deliveries of each channel; earliest due first within a channel."""
-    if connection.dialect.name != "sqlite":
-        facts = {"names": list(rooms), "rooms": list(rooms.values()), "stopped": list(stopped)}
-        return list(connection.execute(_PG_CLAIM, {**facts, "now": now, "token": token, "lease": lease}))
-    out = json.dumps(list(stopped))
-    ids: list[int] = []
+    if connection.dialect.name == "sqlite":
+        return _claim_sqlite(connection, rooms, stopped, token, now, lease)
+    facts = {"names": list(rooms), "rooms": list(rooms.values()), "stopped": list(stopped)}
+    rows = connection.execute(_PG_CLAIM, {**facts, "now": now, "token": token, "lease": lease})
+    return [ClaimedRow(*row) for row in rows]
+
+
+def _claim_sqlite(
+    connection: Connection, rooms: Mapping[str, int], stopped: Sequence[str], token: str, now: int, lease: int
+) -> list[ClaimedRow]:
     cursor = connection.connection.cursor()
-    for name, room in rooms.items():
-        cursor.execute(_SQLITE_PICK, (name, now, out, room))
-        ids.extend(row[0] for row in cursor.fetchall())
-    cursor.close()
-    if not ids:
-        return []
-    return list(connection.exec_driver_sql(_SQLITE_CLAIM, (token, lease, now, json.dumps(ids))))
+    try:
+        most, out = max(rooms.values()), json.dumps(list(stopped))
+        cursor.execute(_SQLITE_PICK, (now, out, most, json.dumps(list(rooms))))
+        ids = [i for name, due in _one_json(cursor) for i in due[: rooms[name]]]
+        if not ids:
+            return []
+        wanted = json.dumps(ids)
+        cursor.execute(_SQLITE_CLAIM, (token, lease, now, wanted))
+        cursor.execute(_SQLITE_CLAIMED, (wanted, token))
+        return [ClaimedRow(*row) for row in _one_json(cursor)]
+    finally:
+        cursor.close()
+
+
+def _one_json(cursor: Any) -> Any:
+    return json.loads(cursor.fetchone()[0])
 
 
 def settle(connection: Connection, outcomes: Sequence[Outcome], doubted: Sequence[bool]) -> set[int]:
     """One fenced UPDATE a delivery. Returns the ids that moved; the others had lost their lease."""
-    if connection.dialect.name == "sqlite":
-        return _settle_sqlite(connection, outcomes, doubted)
     rows = [
-        (o.delivery_id, o.token, str(o.state), o.due_at, int(o.counted), o.remote_id, o.url, o.reason, d, o.at)
+        (o.delivery_id, o.token, o.state.value, o.due_at, int(o.counted), o.remote_id, o.url, o.reason, d, o.at)
         for o, d in zip(outcomes, doubted, strict=True)
     ]
+    if connection.dialect.name == "sqlite":
+        return _settle_sqlite(connection, rows)
     columns = zip(*rows, strict=True)
     facts = {name: list(values) for name, values in zip(_SETTLE_FIELDS, columns, strict=True)}
     return {row.id for row in connection.execute(_PG_SETTLE, facts)}
 
 
-def _settle_sqlite(connection: Connection, outcomes: Sequence[Outcome], doubted: Sequence[bool]) -> set[int]:
-    rows = [
-        (str(o.state), o.due_at, int(o.counted), o.remote_id, o.url, o.reason, d, o.at, o.delivery_id, o.token)
-        for o, d in zip(outcomes, doubted, strict=True)
-    ]
+def _settle_sqlite(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> set[int]:
+    """All at once; one by one when some have lost their lease, to learn which."""
     cursor = connection.connection.cursor()
     try:
         cursor.execute("SAVEPOINT settle")
-        cursor.executemany(_SQLITE_SETTLE, rows)
+        cursor.execute(_SQLITE_SETTLE, (json.dumps(rows),))
         if cursor.rowcount == len(rows):
             cursor.execute("RELEASE settle")
-            return {o.delivery_id for o in outcomes}
+            return {row[0] for row in rows}
         cursor.execute("ROLLBACK TO settle")
         cursor.execute("RELEASE settle")
         moved = set()
-        for outcome, row in zip(outcomes, rows, strict=True):
-            cursor.execute(_SQLITE_SETTLE, row)
+        for row in rows:
+            cursor.execute(_SQLITE_SETTLE, (json.dumps([row]),))
             if cursor.rowcount == 1:
-                moved.add(outcome.delivery_id)
+                moved.add(row[0])
         return moved
     finally:
         cursor.close()
