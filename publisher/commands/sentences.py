@@ -1,0 +1,156 @@
+"""Log entries as sentences. Whatever a body holds, the answer is one: entries outlive the code that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from content_queue.model import Entry
+from content_queue.states import DeliveryState
+from publisher.clock import human
+from publisher.commands import words
+from publisher.commands.views import facts
+from publisher.texts import Text, bilingual, mark
+
+NOTHING = Text("", "")
+
+# kind -> message; places are the entry's facts and its actor. What is not named here has a function below.
+_PLAIN: Mapping[str, str] = MappingProxyType(
+    {
+        "submitted": mark("{actor} submitted revision {revision}"),
+        "signed": mark("{person} signed the stage {stage} of revision {revision}"),
+        "approved": mark("revision {revision} is fully signed and in the queue"),
+        "held": mark("the checklist holds revision {revision}"),
+        "cleared": mark("nothing holds revision {revision} any more"),
+        "superseded": mark("revision {revision} was replaced"),
+        "withdrawn": mark("{actor} withdrew revision {revision}"),
+        "finding_accepted": mark("{person} let {rule_id} stand: {reason}"),
+        "started": mark("the request to {channel} is about to leave"),
+        "claim_released": mark("the worker gave it back unsent"),
+        "cancelled": mark("cancelled on {channel}: {why}"),
+        "unparked": mark("may go to {channel} now: what it waited for is settled"),
+        "resend": mark("{actor} had it sent again: {reason}"),
+        "found": mark("{actor} saw it live at {url}"),
+        "channel_paused": mark("channel {channel} was paused by {actor}: {reason}"),
+        "channel_resumed": mark("channel {channel} goes on ({actor})"),
+        "channel_closed": mark("channel {channel} was closed: {reason}"),
+        "stopped": mark("{actor} stopped {scope}: {reason}"),
+        "started_again": mark("{actor} started {scope} again"),
+        "token_created": mark("{actor} made the token {token} ({name}, {role})"),
+        "token_revoked": mark("{actor} revoked the token {token}"),
+    }
+)
+
+
+class _Facts(dict[str, Any]):
+    """Places that an entry does not fill read as a dash."""
+
+    def __missing__(self, _key: str) -> str:
+        return "-"
+
+
+def describe(entry: Entry) -> tuple[Text, Text]:
+    """(what happened, what to do about it or nothing)."""
+    body = facts(entry)
+    found = _Facts(body if isinstance(body, dict) else {})
+    found["actor"] = entry.actor
+    own = _OWN.get(entry.kind)
+    if own is not None:
+        return own(entry, found)
+    if entry.kind in _PLAIN:
+        return _fill(_PLAIN[entry.kind], found), NOTHING
+    return bilingual("{kind} by {actor}", kind=entry.kind, actor=entry.actor), NOTHING
+
+
+def _fill(msgid: str, found: _Facts) -> Text:
+    template = bilingual(msgid)
+    return Text(template.en.format_map(found), template.zh.format_map(found))
+
+
+def _attempt(entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    """Channel, number, outcome, duration and reason."""
+    code, state = str(found.get("reason", "")), str(found.get("state", ""))
+    outcome = words.outcome(str(found["outcome"]))
+    said = bilingual(
+        "{channel}, attempt {attempt}: {outcome}", channel=found["channel"], attempt=found["attempt"], outcome=outcome
+    )
+    said = _joined(said, " ({})", _duration(found.get("ms")))
+    said = _joined(said, ": {}", words.reason(code))
+    if state == DeliveryState.WAITING and isinstance(found.get("due"), int):
+        again = bilingual("next try {time} UTC", time=human(int(found["due"]), "UTC"))
+        said = _joined(said, "; {}", again)
+    if found.get("url"):
+        said = Text(f"{said.en} {found['url']}", f"{said.zh} {found['url']}")
+    return said, _advice(entry, found, code, state)
+
+
+def _joined(first: Text, pattern: str, second: Text) -> Text:
+    if not second.en:
+        return first
+    return Text(first.en + pattern.format(second.en), first.zh + pattern.format(second.zh))
+
+
+def _duration(ms: object) -> Text:
+    if not isinstance(ms, int | float):
+        return NOTHING
+    return bilingual("{n} s", n=f"{ms / 1000:.1f}") if ms >= 1000 else bilingual("{n} ms", n=f"{ms:.0f}")
+
+
+def _advice(entry: Entry, found: _Facts, code: str, state: str) -> Text:
+    return words.advice(code, state, id=entry.delivery_id or "-", channel=found["channel"])
+
+
+def _late(_entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    outcome = words.outcome(str(found["outcome"]))
+    said = bilingual("a worker that had lost its hold reports late: {outcome}; kept as evidence", outcome=outcome)
+    return said, NOTHING
+
+
+def _lease(entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    state = str(found.get("state", ""))
+    said = bilingual("the worker ended or hung; now: {state}", state=words.delivery_state(state))
+    return said, _advice(entry, found, "lease_expired", state)
+
+
+def _released(_entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    message = mark("revision {revision} left the queue for: {names}")
+    return bilingual(message, revision=found["revision"], names=_names(found)), NOTHING
+
+
+def _recalled(_entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    why = words.withdrawal(str(found["reason"]))
+    message = mark("{actor} withdrew the item ({why}); taken down on: {names}")
+    return bilingual(message, actor=found["actor"], why=why, names=_names(found)), NOTHING
+
+
+def _names(found: _Facts) -> str:
+    made = found.get("deliveries")
+    return ", ".join(f"{name} (#{number})" for name, number in made.items()) if isinstance(made, dict) and made else "-"
+
+
+def _claimed(entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    made = found.get("deliveries")
+    count = len(made) if isinstance(made, list) else 0
+    return bilingual("worker {actor} took {count} deliveries", actor=entry.actor, count=count), NOTHING
+
+
+def _channel_held(_entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    until = found.get("until")
+    time = human(until, "UTC") if isinstance(until, int) else "-"
+    return bilingual(
+        "channel {channel} waits until {time} UTC, as its receiver asked", channel=found["channel"], time=time
+    ), NOTHING
+
+
+_OWN: Mapping[str, Callable[[Entry, _Facts], tuple[Text, Text]]] = MappingProxyType(
+    {
+        "attempt": _attempt,
+        "late_outcome": _late,
+        "lease_expired": _lease,
+        "released": _released,
+        "recalled": _recalled,
+        "claimed": _claimed,
+        "channel_held": _channel_held,
+    }
+)
