@@ -17,10 +17,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from channels.contract import Channel
 from channels.registry import Tools, build_channel, kinds
 from channels.transport import Transport
-
-from channels.contract import Channel
 from config.log_setup import set_up
 from config.settings import (
     API_ROLES,
