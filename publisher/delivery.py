@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, f
 from publisher import retry
 
 E = DeliveryEvent
+
+STORED_CHARACTERS = 4_000  # of each thing a platform said: far above every known id, address and error text
 
 # Answer -> events after `start`. `OutcomeUnknown` has two rows: may the machine send it again or not.
 EVENTS: Mapping[str, tuple[DeliveryEvent, ...]] = MappingProxyType(
@@ -46,10 +47,9 @@ class Judgement:
 
 
 def idempotency_key(item_id: str, revision: int, account: str, operation: str) -> str:
-    """Derived, not drawn: the same four give the same key for ever. 32 characters, [a-z2-7] after `gb_`."""
+    """Derived, not drawn: the same four give the same key for ever. 40 hex digits after `gb_`."""
     joined = "\x00".join((item_id, str(revision), account, operation)).encode()
-    digest = hashlib.sha256(joined).digest()[:20]
-    return "gb_" + base64.b32encode(digest).decode("ascii").lower()
+    return "gb_" + hashlib.sha256(joined).hexdigest()[:40]
 
 
 def must_start_first(capabilities: Capabilities) -> bool:
@@ -106,8 +106,8 @@ def judge(
         counted=counted,
         started=bool(begun),
         due_at=due if state is DeliveryState.WAITING else None,
-        remote_id=receipt.remote_id if receipt else "",
-        url=receipt.url if receipt else "",
+        remote_id=_storable(receipt.remote_id) if receipt else "",
+        url=_storable(receipt.url) if receipt else "",
         reason=reason,
         evidence=facts,
     )
@@ -150,12 +150,17 @@ def _repeat_is_dropped(claimed: Claimed, capabilities: Capabilities, due: int) -
 
 
 def _reason(answer: object) -> str:
-    return answer.reason if isinstance(answer, Verdict) else f"surprise_{type(answer).__name__}"
+    return _storable(answer.reason) if isinstance(answer, Verdict) else f"surprise_{type(answer).__name__}"
 
 
 def _detail(answer: object) -> str:
     """A surprise's own text is not stored: nobody has vouched that it holds no secret."""
-    return answer.detail if isinstance(answer, Verdict) else ""
+    return _storable(answer.detail) if isinstance(answer, Verdict) else ""
+
+
+def _storable(text: str) -> str:
+    """What a platform said, as text that every database takes: no NUL, no lone surrogate, no megabytes."""
+    return text[:STORED_CHARACTERS].encode("utf-8", "replace").decode().replace("\x00", "")
 
 
 def _for_the_channel(answer: object, now: int) -> tuple[int | None, str | None, str | None]:

@@ -51,13 +51,21 @@ class Releaser:
     async def step(self) -> float:
         """Releases what is due; answers the seconds until the next look."""
         due = await self._store.items.due(now=self._clock())
-        for revision in due:
-            with contextlib.suppress(Conflict):
-                await self._release(revision)
+        done = [await self._guarded_release(revision) for revision in due]
         if due:
-            return 0.0
+            return 0.0 if all(done) else BACKOFF_SECONDS
         at = await self._store.items.next_due()
         return IDLE_SECONDS if at is None else min(max((at - self._clock()) / SECOND, 0.0), IDLE_SECONDS)
+
+    async def _guarded_release(self, revision: Revision) -> bool:
+        """One that cannot be released must not keep the others in the queue."""
+        try:
+            with contextlib.suppress(Conflict):
+                await self._release(revision)
+        except Exception:
+            log.exception("a revision could not be released", extra={"item": revision.item_id})
+            return False
+        return True
 
     async def _release(self, revision: Revision) -> None:
         if content_hash(revision.content) != revision.content_hash:

@@ -1,4 +1,4 @@
-"""Timed work. APScheduler is a clock here and no more: what is due lives in the database; a missed tick loses nothing."""
+"""Timed work. APScheduler is a clock here and no more: what is due is in the database; a missed tick loses nothing."""
 
 from __future__ import annotations
 

@@ -33,16 +33,19 @@ class Pace:
     """`in_hand` bounds claims held at once (in flight or next); `ahead` is how many a lane may hold beyond what
     runs, as a multiple of its parallelism."""
 
-    in_hand: int = 256
-    ahead: int = 2
+    in_hand: int = 1024
+    ahead: int = 4
     lease: int = 30 * SECOND
     drain_seconds: float = 20
 
 
 class Lane:
-    """One channel's claims in this worker: at most `parallel` runners take from the deque."""
+    """One channel's claims in this worker: at most `parallel` runners take from the deque.
 
-    __slots__ = ("channel", "name", "parallel", "queue", "running", "start_first")
+    `shutting` counts answers that shut the channel (a pause, a Retry-After) and are not recorded yet.
+    """
+
+    __slots__ = ("channel", "name", "parallel", "queue", "running", "shutting", "start_first")
 
     def __init__(self, name: str, channel: Channel) -> None:
         self.name, self.channel = name, channel
@@ -50,13 +53,17 @@ class Lane:
         self.start_first = must_start_first(channel.capabilities)
         self.queue: deque[Claimed] = deque()
         self.running = 0
+        self.shutting = 0
 
     def room(self, ahead: int) -> int:
         return self.parallel * ahead - self.running - len(self.queue)
 
     def hungry(self, ahead: int) -> bool:
         """Whether a claim is worth its transaction."""
-        return self.room(ahead) >= self.parallel
+        return not self.shutting and self.room(ahead) * 2 >= self.parallel * ahead
+
+    def idle(self) -> bool:
+        return not self.running and not self.queue
 
 
 class Worker:
@@ -83,7 +90,9 @@ class Worker:
         self._stopping = False
         self._closing = False
         self._tokens: Counter[str] = Counter()
+        self._leases: dict[str, int] = {}
         self._done: list[Judgement] = []
+        self._record_limit = RECORD_LIMIT
         self._finished = asyncio.Event()
         self._runners: set[asyncio.Task[None]] = set()
         self._shut: tuple[set[str], set[str], bool] = (set(), set(), False)
@@ -145,27 +154,39 @@ class Worker:
         if not rooms:
             return REFRESH_SECONDS
         now = self._clock()
-        token = uuid.uuid4().hex
-        claimed = await self._store.deliveries.claim(
-            rooms, token=token, worker=self.name, now=now, lease=now + self._pace.lease
-        )
+        token, lease = uuid.uuid4().hex, now + self._pace.lease
+        claimed = await self._store.deliveries.claim(rooms, token=token, worker=self.name, now=now, lease=lease)
         if not claimed:
-            due = await self._store.deliveries.next_due([n for n in rooms if n not in self._shut[0]])
-            return min(max((due - self._clock()) / SECOND, 0.005), IDLE_SECONDS) if due else IDLE_SECONDS
+            return await self._until_due(list(rooms), now)
         self._tokens[token] += len(claimed)
+        self._leases[token] = lease
         for c in claimed:
             self._lanes[c.channel].queue.append(c)
         for name in {c.channel for c in claimed}:
             self._staff(self._lanes[name])
         return REFRESH_SECONDS  # a lane that runs dry wakes us
 
+    async def _until_due(self, names: list[str], claimed_at: int) -> float:
+        """Seconds to sleep after a claim that found nothing. What was due then and not claimed rests under a
+        switch or is in another worker's hand: waiting for it at full speed helps nobody."""
+        due = await self._store.deliveries.next_due(names)
+        if due is None or due <= claimed_at:
+            return IDLE_SECONDS
+        return min(max((due - self._clock()) / SECOND, 0.005), IDLE_SECONDS)
+
     def _rooms(self) -> dict[str, int]:
-        """Fair shares: no channel may hold more than its own parallelism allows."""
-        left = self._pace.in_hand - self.in_hand
-        if left <= 0 or self._stopping:
+        """Fair shares: no channel may hold more than its own parallelism allows.
+
+        A channel with nothing in hand may always take one, so that others, hanging, cannot starve it.
+        """
+        resting, _, everything = self._shut
+        if everything or self._stopping:
             return {}
         ahead = self._pace.ahead
-        rooms = {n: lane.room(ahead) for n, lane in self._lanes.items() if lane.hungry(ahead)}
+        rooms = {n: lane.room(ahead) for n, lane in self._lanes.items() if n not in resting and lane.hungry(ahead)}
+        left = self._pace.in_hand - self.in_hand
+        if left <= 0:
+            return {n: 1 for n in rooms if self._lanes[n].idle()}
         total = sum(rooms.values())
         if total <= left:
             return rooms
@@ -194,11 +215,18 @@ class Worker:
 
     def _is_shut(self, claimed: Claimed) -> bool:
         names, columns, everything = self._shut
-        return everything or claimed.channel in names or claimed.column in columns
+        shutting = self._lanes[claimed.channel].shutting > 0
+        return everything or shutting or claimed.channel in names or claimed.column in columns
 
     async def _give_back(self, claims: list[Claimed]) -> None:
-        if claims:
+        """Never raises: what cannot be given back now is taken back when its lease runs out."""
+        if not claims:
+            return
+        try:
             await self._store.deliveries.release_claims(claims, now=self._clock())
+        except Exception:
+            log.exception("claims could not be given back", extra={"claims": len(claims)})
+        finally:
             for c in claims:
                 self._forget(c.token)
 
@@ -206,6 +234,7 @@ class Worker:
         self._tokens[token] -= 1
         if self._tokens[token] <= 0:
             del self._tokens[token]
+            self._leases.pop(token, None)
 
     # -- sending -------------------------------------------------------------------------------------------
 
@@ -223,9 +252,16 @@ class Worker:
                 if self._is_shut(claimed):
                     await self._give_back([claimed])
                     continue
-                await self._attempt(lane, claimed)
+                await self._guarded_attempt(lane, claimed)
         finally:
             lane.running -= 1
+
+    async def _guarded_attempt(self, lane: Lane, claimed: Claimed) -> None:
+        try:
+            await self._attempt(lane, claimed)
+        except Exception:
+            log.exception("an attempt broke off; its lease will run out", extra={"delivery": claimed.id})
+            self._forget(claimed.token)
 
     async def _attempt(self, lane: Lane, claimed: Claimed) -> None:
         try:
@@ -235,9 +271,10 @@ class Worker:
             post = None
         except Exception:
             log.exception("the revision could not be read", extra={"delivery": claimed.id})
+            await asyncio.sleep(BACKOFF_SECONDS)
             await self._give_back([claimed])
             return
-        if lane.start_first and not await self._store.deliveries.start([claimed], now=self._clock()):
+        if not await self._may_leave(lane, claimed):
             self._forget(claimed.token)
             return
         began, started = time.perf_counter(), self._clock()
@@ -253,9 +290,15 @@ class Worker:
         )
         if isinstance(answer, Exception) and str(judgement.outcome.reason).startswith("surprise_"):
             log.error("an adapter let a surprise escape", exc_info=answer, extra={"delivery": claimed.id})
+        lane.shutting += _shuts(judgement)
         self._done.append(judgement)
         self._finished.set()
-        self._observe(claimed.channel, str(judgement.outcome.evidence["outcome"]), seconds)
+
+    async def _may_leave(self, lane: Lane, claimed: Claimed) -> bool:
+        """Whether the claim still holds: after a lost lease somebody else may have sent it, or something newer."""
+        if self._clock() >= self._leases.get(claimed.token, 0):
+            return False
+        return not lane.start_first or bool(await self._store.deliveries.start([claimed], now=self._clock()))
 
     # -- recording -----------------------------------------------------------------------------------------
 
@@ -265,52 +308,85 @@ class Worker:
             await self._finished.wait()
             self._finished.clear()
             while self._done:
-                group, self._done = self._done[:RECORD_LIMIT], self._done[RECORD_LIMIT:]
+                size = self._record_limit
+                group, self._done = self._done[:size], self._done[size:]
                 await self._record(group)
 
     async def _record(self, group: list[Judgement]) -> None:
-        outcomes = [j.outcome for j in group]
-        holds = {j.outcome.channel: j.hold_until for j in group if j.hold_until is not None}
-        while True:
-            try:
-                await self._store.deliveries.record(outcomes, holds=holds, now=self._clock())
-                break
-            except Exception:
-                log.exception("outcomes could not be recorded; trying again", extra={"outcomes": len(outcomes)})
-                if self._closing:
-                    return  # the leases run out and the next process takes it from there
-                await asyncio.sleep(BACKOFF_SECONDS)
-        for outcome in outcomes:
-            self._forget(outcome.token)
+        """A group that is refused goes to the back of the queue in smaller parts, so that one outcome that the
+        database will not take cannot keep the others from it."""
+        try:
+            await self._keep(group)
+        except Exception:
+            log.exception("outcomes could not be recorded; trying again", extra={"outcomes": len(group)})
+            if self._closing:
+                return  # the leases run out and the next process takes it from there
+            self._record_limit = max(1, self._record_limit // 2)
+            self._done.extend(group)
+            await asyncio.sleep(BACKOFF_SECONDS)
+            return
+        self._record_limit = RECORD_LIMIT
         for judgement in group:
-            await self._for_the_channel(judgement)
-        if any(self._lanes[o.channel].hungry(self._pace.ahead) for o in outcomes):
+            self._settled(judgement)
+        if any(self._lanes[j.outcome.channel].hungry(self._pace.ahead) for j in group):
             self.wake()
 
-    async def _for_the_channel(self, judgement: Judgement) -> None:
-        name, now = judgement.outcome.channel, self._clock()
-        if judgement.pause:
-            await self._store.channels.pause(name, reason=judgement.pause, actor="system", now=now)
-        if judgement.close:
-            await self._store.channels.close(name, reason=judgement.close, actor="system", now=now)
-        if judgement.pause or judgement.close or judgement.hold_until:
+    async def _keep(self, group: list[Judgement]) -> None:
+        """The channel is shut before its delivery waits again: nothing slips out in between."""
+        for judgement in group:
+            name, now = judgement.outcome.channel, self._clock()
+            if judgement.pause:
+                await self._store.channels.pause(name, reason=judgement.pause, actor="system", now=now)
+            if judgement.close:
+                await self._store.channels.close(name, reason=judgement.close, actor="system", now=now)
+        outcomes = [j.outcome for j in group]
+        await self._store.deliveries.record(outcomes, holds=_holds(group), now=self._clock())
+
+    def _settled(self, judgement: Judgement) -> None:
+        outcome = judgement.outcome
+        self._forget(outcome.token)
+        if _shuts(judgement):
+            self._lanes[outcome.channel].shutting -= 1
+            self._shut[0].add(outcome.channel)
             self._refreshed = 0.0
+        evidence = outcome.evidence
+        try:
+            self._observe(outcome.channel, str(evidence["outcome"]), float(evidence["ms"]) / 1000)
+        except Exception:
+            log.exception("an outcome could not be counted")
 
     async def _beat_loop(self) -> None:
         while True:
             await asyncio.sleep(self._pace.lease / SECOND / 3)
             tokens = list(self._tokens)
             if tokens:
+                lease = self._clock() + self._pace.lease
                 try:
-                    await self._store.deliveries.beat(tokens, lease=self._clock() + self._pace.lease)
+                    await self._store.deliveries.beat(tokens, lease=lease)
                 except Exception:
                     log.exception("leases could not be extended")
+                else:
+                    self._leases |= {t: lease for t in tokens if t in self._tokens}
 
 
 def _emptied(queue: deque[Claimed]) -> list[Claimed]:
     held = list(queue)
     queue.clear()
     return held
+
+
+def _shuts(judgement: Judgement) -> bool:
+    return bool(judgement.pause or judgement.close or judgement.hold_until)
+
+
+def _holds(group: list[Judgement]) -> dict[str, int]:
+    """channel -> the longest wait that was asked for."""
+    holds: dict[str, int] = {}
+    for judgement in group:
+        if judgement.hold_until is not None:
+            name = judgement.outcome.channel
+            holds[name] = max(judgement.hold_until, holds.get(name, 0))
+    return holds
 
 
 def _unfit(state: ChannelState, now: int) -> bool:

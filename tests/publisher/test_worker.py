@@ -1,0 +1,502 @@
+"""The worker over a real store, with channels made for the test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from sqlalchemy import text
+
+from channels.contract import Capabilities, Idempotency, Post
+from channels.verdicts import Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
+from content_queue.model import Delivery, NewRevision, Signoff
+from content_queue.states import DeliveryState
+from content_queue.store import Store
+from publisher import worker as worker_module
+from publisher.clock import SECOND, now
+from publisher.content import Content, Openness
+from publisher.posts import Addresses, Posts
+from publisher.worker import Pace, Worker
+
+S = DeliveryState
+Answer = Callable[[Post], Awaitable[Receipt]]
+
+
+@dataclass
+class Channel:
+    """Answers as it is told; remembers what reached it and how many were in flight at once."""
+
+    account: str
+    answer: Answer
+    capabilities: Capabilities
+    kind: ClassVar[str] = "test"
+    got: list[tuple[float, Post]] = field(default_factory=list)
+    flying: int = 0
+    most: int = 0
+
+    async def publish(self, post: Post) -> Receipt:
+        self.got.append((time.monotonic(), post))
+        self.flying += 1
+        self.most = max(self.most, self.flying)
+        try:
+            return await self.answer(post)
+        finally:
+            self.flying -= 1
+
+
+async def take(post: Post) -> Receipt:
+    return Receipt(f"r-{post.item_id}", post.url)
+
+
+def raising(error: Exception) -> Answer:
+    async def answer(_post: Post) -> Receipt:
+        raise error
+
+    return answer
+
+
+def channel(
+    name: str, answer: Answer = take, *, keyed: bool = True, parallel: int = 2, lifetime: float | None = None
+) -> Channel:
+    kind = Idempotency.KEYED if keyed else Idempotency.NONE
+    return Channel(name, answer, Capabilities(kind, key_lifetime=lifetime, parallel=parallel))
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    made = Store(f"sqlite:///{tmp_path / 'gongbao.db'}")
+    await made.migrate()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits of the worker are shortened, each by the same factor."""
+    for name in ("IDLE_SECONDS", "REFRESH_SECONDS", "BACKOFF_SECONDS"):
+        monkeypatch.setattr(worker_module, name, getattr(worker_module, name) / 20)
+
+
+async def publish(store: Store, *names: str, count: int = 1, column: str = "notices", first: int = 0) -> list[int]:
+    """Released items; the ids of their deliveries in order."""
+    ids: list[int] = []
+    for n in range(first, first + count):
+        content = Content(
+            title=f"Notice {n}",
+            body_html="<p>x</p>",
+            body_text="x",
+            column=column,
+            content_type="notice",
+            issuing_body="Office",
+            drafting_unit="Unit",
+            openness=Openness.PROACTIVE,
+        )
+        raw = content.canonical()
+        digest = hashlib.sha256(raw).hexdigest()
+        facts: dict[str, Any] = {"not_before": None, "expires_at": None, "report": {}, "blocked": False}
+        new = NewRevision(
+            f"{column}-{n}", raw, digest, content.title, column, "an", b"source", "markdown", **facts
+        )
+        revision = await store.items.submit(new, now=now(), actor="an")
+        await store.items.sign(Signoff(revision.id, "final", "bo", digest, now()), stages=["final"], actor="bo")
+        made = await store.deliveries.release(revision.id, names, now=now(), actor="system")
+        ids += made.values()
+    return ids
+
+
+def make_worker(store: Store, *channels: Channel, **facts: Any) -> Worker:
+    posts = Posts(store.items.revision, Addresses("https://example.org"), lambda slug: slug)
+    values: dict[str, Any] = {"name": "w1", "clock": now, "chance": lambda: 0.0}
+    return Worker(store, {c.account: c for c in channels}, posts, **{**values, **facts})
+
+
+@contextlib.asynccontextmanager
+async def running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(worker.run())
+    try:
+        yield task
+    finally:
+        worker.stop()
+        await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 10)
+
+
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not await check():
+            await asyncio.sleep(0.01)
+
+
+async def states(store: Store) -> dict[int, DeliveryState]:
+    return {d.id: d.state for d in await store.deliveries.listing(limit=1000)}
+
+
+async def come_to(store: Store, wanted: DeliveryState, ids: list[int]) -> None:
+    async def there() -> bool:
+        found = await states(store)
+        return all(found[i] is wanted for i in ids)
+
+    await until(there)
+
+
+async def get(store: Store, delivery_id: int) -> Delivery:
+    return await store.deliveries.get(delivery_id)
+
+
+class TestSending:
+    @pytest.mark.parametrize("keyed", [True, False])
+    async def test_everything_is_sent_once_and_recorded(self, store: Store, keyed: bool) -> None:
+        ids = await publish(store, "a", "b", count=12)
+        a, b = channel("a", keyed=keyed), channel("b", keyed=keyed)
+        seen: list[tuple[str, str, float]] = []
+        async with running(make_worker(store, a, b, observe=lambda *facts: seen.append(facts))):
+            await come_to(store, S.SENT, ids)
+        assert sorted(p.item_id for _, p in a.got) == sorted({f"notices-{n}" for n in range(12)})
+        assert len({p.key for _, p in [*a.got, *b.got]}) == 24
+        assert sorted(s[:2] for s in seen) == sorted([("a", "receipt"), ("b", "receipt")] * 12)
+        assert (await store.deliveries.books()).balanced
+
+    async def test_no_more_at_once_than_the_channel_allows(self, store: Store) -> None:
+        async def slowly(post: Post) -> Receipt:
+            await asyncio.sleep(0.02)
+            return Receipt(post.item_id)
+
+        ids = await publish(store, "a", count=12)
+        a = channel("a", slowly, parallel=3)
+        async with running(make_worker(store, a)):
+            await come_to(store, S.SENT, ids)
+        assert a.most == 3
+
+    async def test_a_hanging_channel_delays_nobody(self, store: Store) -> None:
+        async def hang(_post: Post) -> Receipt:
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+        bad = [channel(f"bad{n}", hang, parallel=4) for n in range(4)]
+        ids = await publish(store, *(b.account for b in bad), count=10)
+        pace = Pace(in_hand=16, drain_seconds=0.05)  # the hanging ones alone would fill it twice
+        good = channel("good")
+        worker = make_worker(store, *bad, good, pace=pace)
+        async with running(worker):
+            await until(lambda: _true(worker.in_hand >= 16))
+            fine = await publish(store, "good", count=8, first=100)
+            await come_to(store, S.SENT, fine)
+        found = await states(store)
+        assert S.SENT not in {found[i] for i in ids}
+
+    async def test_altered_bytes_are_not_sent(self, store: Store) -> None:
+        ids = await publish(store, "a", "b")
+        damage = "UPDATE revisions SET content = CAST(replace(content, 'Notice', 'Notize') AS BLOB)"
+        await store._db.write(lambda c: c.execute(text(damage)) and None)
+        a, b = channel("a"), channel("b", keyed=False)
+        async with running(make_worker(store, a, b)):
+            await come_to(store, S.FAILED, ids)
+        assert (a.got, b.got) == ([], [])
+        assert (await get(store, ids[0])).reason == "hash_mismatch"
+
+    async def test_a_revision_that_cannot_be_read_now_is_sent_later(self, store: Store) -> None:
+        ids = await publish(store, "a")
+        a, failures = channel("a"), iter([OSError("disk"), OSError("disk")])
+        worker = make_worker(store, a)
+        load = worker._posts._load
+
+        async def loading(revision_id: int) -> Any:
+            for error in failures:
+                raise error
+            return await load(revision_id)
+
+        worker._posts._load = loading  # type: ignore[method-assign]
+        async with running(worker):
+            await come_to(store, S.SENT, ids)
+        assert len(a.got) == 1
+
+    async def test_a_claim_whose_lease_ran_out_unnoticed_is_not_sent(self, store: Store) -> None:
+        """A machine that slept: somebody else has taken over meanwhile, perhaps recalled it."""
+        ahead = [0]
+
+        async def sleepy(post: Post) -> Receipt:
+            ahead[0] = 3600 * SECOND
+            return Receipt(post.item_id)
+
+        ids = await publish(store, "a", count=2)
+        a = channel("a", sleepy, parallel=1)
+        async with running(make_worker(store, a, clock=lambda: now() + ahead[0])):
+            await come_to(store, S.SENT, ids[:1])
+            await asyncio.sleep(0.1)
+        assert len(a.got) == 1
+        assert (await get(store, ids[1])).state is S.CLAIMED  # left to whoever reaps leases
+
+
+async def _true(value: bool) -> bool:
+    return value
+
+
+class TestAnswers:
+    async def test_a_surprise_is_doubt_where_repeats_are_kept(self, store: Store) -> None:
+        (delivery,) = await publish(store, "a")
+        a = channel("a", raising(RuntimeError("secret-token in a url")), keyed=False)
+        async with running(make_worker(store, a)):
+            await come_to(store, S.IN_DOUBT, [delivery])
+            await asyncio.sleep(0.1)
+        assert len(a.got) == 1
+        assert (await get(store, delivery)).reason == "surprise_RuntimeError"
+        assert not any("secret-token" in e.body for e in await store.log.recent(limit=99))
+
+    async def test_a_surprise_is_sent_again_under_its_key_where_repeats_are_dropped(self, store: Store) -> None:
+        async def once(post: Post) -> Receipt:
+            if len(a.got) == 1:
+                raise RuntimeError("cut off")
+            return Receipt("r")
+
+        ids = await publish(store, "a")
+        a = channel("a", once)
+        async with running(make_worker(store, a)):
+            await come_to(store, S.SENT, ids)
+        assert len(a.got) == 2
+        assert len({p.key for _, p in a.got}) == 1
+
+    async def test_past_the_key_s_life_nothing_is_repeated(self, store: Store) -> None:
+        ids = await publish(store, "a")
+        a = channel("a", raising(OutcomeUnknown("timeout")), lifetime=0.0)
+        async with running(make_worker(store, a)):
+            await come_to(store, S.IN_DOUBT, ids)
+        assert len(a.got) == 1
+
+    async def test_an_account_that_cannot_publish_pauses_its_channel(self, store: Store) -> None:
+        ids = await publish(store, "a", "b", count=8)
+        a, b = channel("a", raising(Suspended("token_expired")), parallel=2), channel("b")
+        async with running(make_worker(store, a, b)):
+            await come_to(store, S.SENT, ids[1::2])
+            await come_to(store, S.WAITING, ids[::2])
+            sent = len(a.got)
+            await asyncio.sleep(0.15)
+            assert len(a.got) == sent <= 2
+        state = (await store.channels.states())["a"]
+        assert (state.paused, state.reason) == (True, "token_expired")
+        assert {(await get(store, i)).attempts for i in ids[::2]} == {0}
+
+    async def test_a_receiver_that_is_gone_is_closed_and_keeps_the_rest(self, store: Store) -> None:
+        ids = await publish(store, "a", count=8)
+        a = channel("a", raising(Rejected("http_410", gone=True)), parallel=1)
+        async with running(make_worker(store, a)):
+            await come_to(store, S.WAITING, ids[1:])
+            await until(lambda: _true(len(a.got) == 1))
+            await come_to(store, S.FAILED, ids[:1])
+            await asyncio.sleep(0.1)
+        assert len(a.got) == 1
+        assert (await store.channels.states())["a"].closed
+
+    async def test_retry_after_holds_the_whole_endpoint_to_the_second(self, store: Store) -> None:
+        async def busy(post: Post) -> Receipt:
+            if len(a.got) == 1:
+                raise Deferred("http_429", retry_after=1, whole_endpoint=True)
+            return Receipt(post.item_id)
+
+        ids = await publish(store, "a", count=6)
+        a = channel("a", busy, parallel=1)
+        async with running(make_worker(store, a)):
+            await come_to(store, S.SENT, ids)
+        times = [at for at, _ in a.got]
+        assert len(times) == 7
+        assert 1.0 <= times[1] - times[0] < 1.6
+
+    async def test_of_several_waits_the_longest_is_kept(self, store: Store) -> None:
+        waits = [60.0, 600.0]
+
+        async def busy(_post: Post) -> Receipt:
+            wait = waits.pop()
+            await asyncio.sleep(0.02)
+            raise Deferred("http_429", retry_after=wait, whole_endpoint=True)
+
+        ids = await publish(store, "a", count=2)
+        before = now()
+        async with running(make_worker(store, channel("a", busy, parallel=2))):
+            await until(lambda: _true(not waits))
+            await come_to(store, S.WAITING, ids)
+        assert (await store.channels.states())["a"].held_until >= before + 600 * SECOND
+
+    async def test_what_a_platform_says_can_always_be_stored(self, store: Store) -> None:
+        async def odd(post: Post) -> Receipt:
+            return Receipt("r\x00\ud800" + "x" * 10_000, "https://example.org/\x00")
+
+        ids = await publish(store, "a")
+        async with running(make_worker(store, channel("a", odd))):
+            await come_to(store, S.SENT, ids)
+        found = await get(store, ids[0])
+        assert found.remote_id.startswith("r?xxx")
+        assert len(found.remote_id) <= 4_000
+        assert found.url == "https://example.org/"
+
+
+class TestSwitches:
+    @pytest.mark.parametrize("scope", ["all", "channel:a", "column:notices"])
+    async def test_a_stop_reaches_claims_in_hand_within_the_bound(self, store: Store, scope: str) -> None:
+        async def slowly(post: Post) -> Receipt:
+            await asyncio.sleep(0.05)
+            return Receipt(post.item_id)
+
+        ids = await publish(store, "a", count=100)
+        a = channel("a", slowly, parallel=1)
+        async with running(make_worker(store, a)):
+            await until(lambda: _true(len(a.got) >= 2))
+            await store.channels.stop(scope, actor="op", reason="", now=now())
+            await asyncio.sleep(0.5)  # refreshed every 0.05 s here, every second in life
+            sent = len(a.got)
+            await asyncio.sleep(0.3)
+            assert len(a.got) == sent < 20
+            found = await states(store)
+            assert {found[i] for i in ids} == {S.SENT, S.WAITING}
+            await store.channels.start_again(scope, actor="op", now=now())
+            await until(lambda: _true(len(a.got) > sent))
+
+    @pytest.mark.parametrize("scope", ["all", "column:notices"])
+    async def test_a_stopped_worker_does_not_hammer_the_queue(self, store: Store, scope: str) -> None:
+        await publish(store, "a", count=3)
+        await store.channels.stop(scope, actor="op", reason="", now=now())
+        claims = 0
+        claim = store.deliveries.claim
+
+        async def counted(*args: Any, **facts: Any) -> Any:
+            nonlocal claims
+            claims += 1
+            return await claim(*args, **facts)
+
+        store.deliveries.claim = counted  # type: ignore[method-assign]
+        async with running(make_worker(store, channel("a"))):
+            await asyncio.sleep(0.5)
+        assert claims <= 12  # one each idle wait of 0.05 s
+
+
+class TestFailures:
+    async def test_outcomes_survive_a_failing_database(self, store: Store) -> None:
+        record, failures = store.deliveries.record, [0]
+
+        async def failing(*args: Any, **facts: Any) -> Any:
+            failures[0] += 1
+            if failures[0] <= 3:
+                raise ConnectionError("the database is away")
+            return await record(*args, **facts)
+
+        store.deliveries.record = failing  # type: ignore[method-assign]
+        ids = await publish(store, "a", count=6)
+        a = channel("a")
+        async with running(make_worker(store, a)):
+            await come_to(store, S.SENT, ids)
+        assert len(a.got) == 6
+
+    async def test_one_outcome_that_cannot_be_stored_does_not_keep_the_others(self, store: Store) -> None:
+        record = store.deliveries.record
+
+        async def picky(outcomes: Any, **facts: Any) -> Any:
+            if any(o.item_id == "notices-3" for o in outcomes):
+                raise ValueError("no")
+            return await record(outcomes, **facts)
+
+        store.deliveries.record = picky  # type: ignore[method-assign]
+        ids = await publish(store, "a", count=8)
+        async with running(make_worker(store, channel("a", parallel=8))):
+            await come_to(store, S.SENT, [i for n, i in enumerate(ids) if n != 3])
+        assert (await get(store, ids[3])).state is S.CLAIMED
+
+    async def test_a_pause_that_cannot_be_written_is_written_later(self, store: Store) -> None:
+        pause, failures = store.channels.pause, [0]
+
+        async def failing(*args: Any, **facts: Any) -> Any:
+            failures[0] += 1
+            if failures[0] <= 2:
+                raise ConnectionError("the database is away")
+            return await pause(*args, **facts)
+
+        store.channels.pause = failing  # type: ignore[method-assign]
+        ids = await publish(store, "a", "b", count=4)
+        a, b = channel("a", raising(Suspended("token")), parallel=1), channel("b")
+        async with running(make_worker(store, a, b)):
+            await come_to(store, S.SENT, ids[1::2])
+            await come_to(store, S.WAITING, ids[::2])
+        assert (await store.channels.states())["a"].paused
+        assert len(a.got) == 1
+
+    @pytest.mark.parametrize("verb", ["start", "release_claims"])
+    async def test_a_verb_that_fails_leaves_the_claim_to_its_lease(self, store: Store, verb: str) -> None:
+        async def failing(*_args: Any, **_facts: Any) -> Any:
+            raise ConnectionError("the database is away")
+
+        (delivery,) = await publish(store, "a")
+        real = getattr(store.deliveries, verb)
+        setattr(store.deliveries, verb, failing)
+        a = channel("a", keyed=False)
+        worker = make_worker(store, a, pace=Pace(lease=SECOND // 2))
+        if verb == "release_claims":
+            worker._posts._load = failing  # type: ignore[method-assign]
+        async with running(worker):
+            await until(lambda: _true(worker.in_hand == 0 and delivery > 0))
+            await come_to(store, S.CLAIMED, [delivery])
+            await until(lambda: _true(worker.in_hand == 0))
+            await asyncio.sleep(0.6)  # nobody beats for it any more
+            gone = await store.deliveries.expire_leases(now=now(), resend=frozenset(), backoff=0)
+            assert [d.id for d in gone] == [delivery]
+            setattr(store.deliveries, verb, real)
+        assert a.got == []
+
+    async def test_the_recorder_outlives_a_broken_counter(self, store: Store) -> None:
+        def broken(*_facts: Any) -> None:
+            raise ZeroDivisionError
+
+        ids = await publish(store, "a", count=4)
+        async with running(make_worker(store, channel("a", parallel=1), observe=broken)):
+            await come_to(store, S.SENT, ids)
+
+
+class TestEnd:
+    async def test_a_drain_awaits_what_is_under_way_and_gives_back_the_rest(self, store: Store) -> None:
+        async def slowly(post: Post) -> Receipt:
+            await asyncio.sleep(0.2)
+            return Receipt(post.item_id)
+
+        ids = await publish(store, "a", count=6)
+        a = channel("a", slowly, parallel=2)
+        worker = make_worker(store, a)
+        async with running(worker) as task:
+            await until(lambda: _true(a.flying == 2))
+            worker.stop()
+            await task
+        found = await states(store)
+        assert [found[i] for i in ids] == [S.SENT] * 2 + [S.WAITING] * 4
+        assert (len(a.got), worker.in_hand) == (2, 0)
+
+    async def test_cancellation_in_mid_request_leaves_it_to_the_lease(self, store: Store) -> None:
+        async def hang(_post: Post) -> Receipt:
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+        ids = await publish(store, "a", "b")
+        a, b = channel("a", hang), channel("b", hang, keyed=False)
+        worker = make_worker(store, a, b, pace=Pace(lease=SECOND // 5, drain_seconds=0.05))
+        task = asyncio.create_task(worker.run())
+        await until(lambda: _true(a.flying + b.flying == 2))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        found = await states(store)
+        assert [found[i] for i in ids] == [S.CLAIMED, S.SENDING]
+        await asyncio.sleep(0.25)
+        await store.deliveries.expire_leases(now=now(), resend=worker.keyed, backoff=0)
+        found = await states(store)
+        assert [found[i] for i in ids] == [S.WAITING, S.IN_DOUBT]
+
+    async def test_a_long_request_keeps_its_lease(self, store: Store) -> None:
+        async def slowly(post: Post) -> Receipt:
+            await asyncio.sleep(0.6)
+            return Receipt(post.item_id)
+
+        ids = await publish(store, "a")
+        async with running(make_worker(store, channel("a", slowly), pace=Pace(lease=SECOND // 5))):
+            for _ in range(5):
+                await asyncio.sleep(0.1)
+                assert await store.deliveries.expire_leases(now=now(), resend=frozenset(), backoff=0) == []
+            await come_to(store, S.SENT, ids)
