@@ -44,7 +44,7 @@ class Asset:
     alt: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Post:
     """What one channel is handed for one operation. Times are microseconds since 1970 UTC.
 

@@ -25,6 +25,7 @@ def event(post: Post, body_limit: int) -> bytes:
     original = post.remote.remote_id if post.remote else ""
     mark = (
         *(post.item_id, post.revision, post.operation, post.content_hash, post.url, post.column_name),
+        *(post.title, post.summary, post.html),
         *(post.released_at, post.reason, post.note, original, body_limit),
     )
     made = _kept.get(mark)
