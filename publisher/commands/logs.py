@@ -65,13 +65,15 @@ def view(entry: Entry) -> dict[str, Any]:
 
 
 def _show(out: Out, entry: Entry) -> None:
-    """An attempt is told in both languages; so is what to do about it."""
+    """What happened to a delivery is told in both languages, the reader's first; so is what to do about it."""
     said, advice = describe(entry)
     subject = " ".join(str(p) for p in (entry.item_id, f"#{entry.delivery_id}" if entry.delivery_id else "") if p)
-    both = entry.delivery_id is not None and said.en != said.zh
-    out.line("  ".join(p for p in (out.time(entry.at), subject, str(said) if both else out.of(said)) if p))
+    out.line("  ".join(p for p in (out.time(entry.at), subject, out.of(said)) if p))
+    if entry.delivery_id is not None and said.en != said.zh:
+        out.line(f"    {out.other(said)}", style="dim")
     if advice.en:
-        out.line(f"    → {advice}", style="yellow")
+        out.line(f"    → {out.of(advice)}", style="yellow")
+        out.line(f"    → {out.other(advice)}", style="dim")
 
 
 async def _follow(out: Out, app: App, kind: str | None, shown: list[Entry]) -> None:

@@ -41,6 +41,10 @@ class Out:
         """The text in the reader's language."""
         return text.zh if self.language == "zh" else text.en
 
+    def other(self, text: Text) -> str:
+        """The text in the other language."""
+        return text.en if self.language == "zh" else text.zh
+
     def words(self, msgid: str, **values: Any) -> str:
         return self.of(bilingual(msgid, **values))
 
