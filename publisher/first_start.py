@@ -195,10 +195,11 @@ async def wait_settled(app: App, item_ids: Sequence[str], show: Callable[[int, i
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLE_SECONDS):
             while True:
+                queued = await _still_queued(app, item_ids)  # first: what leaves the queue now is seen below
                 deliveries = [d for i in item_ids for d in await app.store.deliveries.of_item(i)]
                 open_ones = [d for d in deliveries if _is_open(d)]
                 show(len(deliveries) - len(open_ones), len(deliveries))
-                if not open_ones and not await _still_queued(app, item_ids):
+                if not open_ones and not queued:
                     return True
                 await asyncio.sleep(LOOK_SECONDS)
     return False

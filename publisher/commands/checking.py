@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -136,16 +136,11 @@ def _look_at_people(looks: Looks, people: People) -> None:
     looks.wrong("people.toml", message, bilingual("Let more people sign; one person signs one stage."))
 
 
-def can_be_signed(stages: Sequence[str], may_sign: dict[str, tuple[str, ...]]) -> bool:
+def can_be_signed(stages: Sequence[str], may_sign: Mapping[str, Sequence[str]]) -> bool:
     """Whether every stage can have a person of its own."""
-    if not stages:
-        return True
-    first, *others = stages
-    for person in (p for p, allowed in may_sign.items() if first in allowed):
-        left = {p: allowed for p, allowed in may_sign.items() if p != person}
-        if can_be_signed(others, left):
-            return True
-    return False
+    from publisher.first_start import assign
+
+    return assign(stages, may_sign) is not None
 
 
 def _look_at_accounts(looks: Looks, chosen: Settings, accounts: Sequence[ChannelAccount]) -> None:
