@@ -18,7 +18,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from channels.contract import Channel
-from channels.registry import Tools, build_channel, kinds
+from channels.registry import Tools, kinds
+from channels.registry import build as build_channel
 from channels.transport import Transport
 from config.log_setup import set_up
 from config.settings import (
@@ -227,7 +228,7 @@ def build_channels(app: App, transport: Transport) -> dict[str, Channel]:
     """The accounts that are on. Raises `ConfigError` naming account and key, never the secret."""
     shelf = SiteShelf(app.store.shelf, app.clock)
     tools = Tools(transport=transport, clock=lambda: app.clock() / SECOND, shelf=shelf)
-    return {a.name: build_channel(a.kind, a.name, _own_keys(app, a), tools) for a in app.accounts if a.on}
+    return {a.name: build_channel(a.name, a.kind, _own_keys(app, a), tools) for a in app.accounts if a.on}
 
 
 def _own_keys(app: App, account: ChannelAccount) -> Mapping[str, Any]:
