@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     # Networks that channels may reach although they are not public, comma-separated.
     allow_networks: Annotated[tuple[Network, ...], NoDecode] = ()
-    concurrency: int = Field(256, ge=1, le=10_000)
+    concurrency: int = Field(1024, ge=1, le=10_000)
     lease_seconds: float = Field(30, ge=2, le=600)
     drain_seconds: float = Field(20, ge=0, le=600)
     request_seconds: float = Field(20, gt=0, le=600)

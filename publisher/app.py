@@ -50,6 +50,7 @@ from publisher.media import MediaStore
 from publisher.metrics import Metrics
 from publisher.people import Signing
 from publisher.posts import Addresses, Posts
+from publisher.process import calm_collector
 from publisher.release import Releaser
 from publisher.schedule import Schedule
 from publisher.shelf import SiteShelf, StoreShelfReader
@@ -280,6 +281,7 @@ class Service:
         await self.app.store.wake.start()
         self._stack.push_async_callback(self.app.store.wake.stop)
         schedule.start()
+        calm_collector()
         self._stack.callback(schedule.stop)
 
     async def stop(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from channels.contract import Asset, Operation, Post
@@ -80,15 +80,18 @@ def _asset(file: Attachment | Image, addresses: Addresses, alt: str = "") -> Ass
 
 
 def for_channel(post: Post, claimed: Claimed) -> Post:
-    """The shared post as one delivery sends it."""
-    return replace(
-        post,
+    """The shared post as one delivery sends it. Copies the fields as they are: this runs once a delivery, and
+    `dataclasses.replace` would set thirty of them one by one."""
+    own = object.__new__(Post)
+    own.__dict__.update(post.__dict__)
+    own.__dict__.update(
         key=idempotency_key(claimed.item_id, claimed.revision, claimed.channel, claimed.operation),
         operation=Operation(claimed.operation),
         remote=Receipt(*claimed.basis) if claimed.basis else None,
         reason=claimed.cause,
         note=claimed.note,
     )
+    return own
 
 
 class Posts:

@@ -5,10 +5,11 @@ Both claim and settle many rows at once. SQLite reads its parameters from JSON, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import Connection, text
 
 from content_queue.model import Outcome
@@ -54,14 +55,35 @@ _PG_SETTLE = text(
 _SETTLE_FIELDS = ("id", "token", "state", "due_at", "counted", "remote_id", "url", "reason", "doubted", "at")
 
 _SQLITE_SETTLE = (
-    "UPDATE deliveries SET state = v.state, due_at = coalesce(v.due_at, deliveries.due_at),"
-    " attempts = deliveries.attempts + v.counted, remote_id = v.remote_id, url = v.url, reason = v.reason,"
-    " doubted = deliveries.doubted OR v.doubted, token = NULL, lease_until = NULL, updated_at = v.at "
-    "FROM (SELECT value ->> 0 AS id, value ->> 1 AS token, value ->> 2 AS state, value ->> 3 AS due_at,"
-    " value ->> 4 AS counted, value ->> 5 AS remote_id, value ->> 6 AS url, value ->> 7 AS reason,"
-    " value ->> 8 AS doubted, value ->> 9 AS at FROM json_each(?)) v "
-    "WHERE deliveries.id = v.id AND deliveries.token = v.token AND deliveries.state IN ('claimed', 'sending')"
+    "UPDATE deliveries SET state = v.column3, due_at = coalesce(v.column4, deliveries.due_at),"
+    " attempts = deliveries.attempts + v.column5, remote_id = v.column6, url = v.column7, reason = v.column8,"
+    " doubted = deliveries.doubted OR v.column9, token = NULL, lease_until = NULL, updated_at = v.column10 "
+    "FROM (VALUES {rows}) v "
+    "WHERE deliveries.id = v.column1 AND deliveries.token = v.column2 AND deliveries.state IN ('claimed', 'sending')"
 )
+# Rows in one statement. Few sizes, so that SQLite keeps each statement compiled; 128 x 10 values stay below its
+# limit of 32,766 parameters.
+SQLITE_SIZES = (128, 16, 1)
+
+
+def sqlite_rows(cursor: Any, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Runs `statement`, whose `{rows}` is replaced by as many places as fit, over all rows; the rows it changed.
+
+    One statement for many rows: after each statement Python's driver must win the interpreter lock back.
+    """
+    changed = at = 0
+    for size in SQLITE_SIZES:
+        while len(rows) - at >= size:
+            chunk = rows[at : at + size]
+            cursor.execute(_sized(statement, size, len(chunk[0])), [value for row in chunk for value in row])
+            changed += cursor.rowcount
+            at += size
+    return changed
+
+
+@cache
+def _sized(statement: str, size: int, width: int) -> str:
+    return statement.format(rows=", ".join(["(" + ", ".join("?" * width) + ")"] * size))
 
 
 class ClaimedRow(NamedTuple):
@@ -97,12 +119,12 @@ def _claim_sqlite(
 ) -> list[ClaimedRow]:
     cursor = connection.connection.cursor()
     try:
-        most, out = max(rooms.values()), json.dumps(list(stopped))
-        cursor.execute(_SQLITE_PICK, (now, out, most, json.dumps(list(rooms))))
+        most, out = max(rooms.values()), _json(list(stopped))
+        cursor.execute(_SQLITE_PICK, (now, out, most, _json(list(rooms))))
         ids = [i for name, due in _one_json(cursor) for i in due[: rooms[name]]]
         if not ids:
             return []
-        wanted = json.dumps(ids)
+        wanted = _json(ids)
         cursor.execute(_SQLITE_CLAIM, (token, lease, now, wanted))
         cursor.execute(_SQLITE_CLAIMED, (wanted, token))
         return [ClaimedRow(*row) for row in _one_json(cursor)]
@@ -111,7 +133,11 @@ def _claim_sqlite(
 
 
 def _one_json(cursor: Any) -> Any:
-    return json.loads(cursor.fetchone()[0])
+    return orjson.loads(cursor.fetchone()[0])
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def settle(connection: Connection, outcomes: Sequence[Outcome], doubted: Sequence[bool]) -> set[int]:
@@ -132,17 +158,11 @@ def _settle_sqlite(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> s
     cursor = connection.connection.cursor()
     try:
         cursor.execute("SAVEPOINT settle")
-        cursor.execute(_SQLITE_SETTLE, (json.dumps(rows),))
-        if cursor.rowcount == len(rows):
+        if sqlite_rows(cursor, _SQLITE_SETTLE, rows) == len(rows):
             cursor.execute("RELEASE settle")
             return {row[0] for row in rows}
         cursor.execute("ROLLBACK TO settle")
         cursor.execute("RELEASE settle")
-        moved = set()
-        for row in rows:
-            cursor.execute(_SQLITE_SETTLE, (json.dumps([row]),))
-            if cursor.rowcount == 1:
-                moved.add(row[0])
-        return moved
+        return {row[0] for row in rows if sqlite_rows(cursor, _SQLITE_SETTLE, [row]) == 1}
     finally:
         cursor.close()

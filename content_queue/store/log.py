@@ -12,21 +12,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, and_, func, insert, or_, select, text, tuple_
 
 from content_queue.audit_log import BatchRow, EntryRow, Frontier, seal
 from content_queue.model import Entry
+from content_queue.store.dialects import sqlite_rows
 from content_queue.store.engine import Database
 from content_queue.tables import deliveries, log_batches, log_entries, meta
 
 SEAL_LIMIT = 20_000  # entries in one batch; bounds memory and the length of the sealing transaction
 SEAL_LOCK = 0x60_4E_47_01  # advisory lock: one sequencer at a time
 
-# One statement for all lines, ordered as given: a statement a line would give the interpreter lock away each time.
 _INSERT_SQLITE = (
-    "INSERT INTO log_entries (tx, at, kind, actor, item_id, delivery_id, ref, body) SELECT 0, value ->> 0,"
-    " value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 FROM json_each(?) ORDER BY key"
+    "INSERT INTO log_entries (at, kind, actor, item_id, delivery_id, ref, body, tx)"
+    " SELECT column1, column2, column3, column4, column5, column6, column7, 0 FROM (VALUES {rows})"
 )
 _INSERT_PG = text(
     "INSERT INTO log_entries (tx, at, kind, actor, item_id, delivery_id, ref, body) "
@@ -36,7 +37,10 @@ _INSERT_PG = text(
     "CAST(:body AS text[])) AS v(at, kind, actor, item_id, delivery_id, ref, body)"
 )
 
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+def _encode(facts: Mapping[str, Any]) -> str:
+    return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def append(connection: Connection, lines: Sequence[Line]) -> None:
         return
     rows = [(x.at, x.kind, x.actor, x.item_id, x.delivery_id, x.ref, x.body) for x in lines]
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_INSERT_SQLITE, (json.dumps(rows),))
+        sqlite_rows(connection.connection.cursor(), _INSERT_SQLITE, rows)
         return
     columns = list(zip(*rows, strict=True))
     names = ("at", "kind", "actor", "item", "delivery", "ref", "body")
