@@ -85,6 +85,7 @@ def _from_problem(problem: Problem) -> Failure:
 
 def _from_files(error: Exception) -> Failure | None:
     """Submissions, settings, rules and keys. Imported here: the error's module is loaded when it is raised."""
+    from channels.registry import RegistryError
     from publisher.app import ConfigError
     from publisher.checklist import RuleError
     from publisher.intake import IntakeError
@@ -98,6 +99,9 @@ def _from_files(error: Exception) -> Failure | None:
         return Failure(Exit.USAGE, "configuration", parts[0][0], remedy, more=parts[1:])
     if isinstance(error, RuleError):
         return Failure(Exit.USAGE, "rules", error.text)
+    if isinstance(error, RegistryError):
+        remedy = bilingual("Mend it there; gongbao check-config looks at everything.")
+        return Failure(Exit.USAGE, "channels", bilingual("A channel cannot be built: {what}", what=str(error)), remedy)
     if isinstance(error, KeyFileError):
         return Failure(Exit.USAGE, "key_file", bilingual("The log's key cannot be used: {what}", what=str(error)))
     return None

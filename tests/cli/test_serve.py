@@ -108,6 +108,13 @@ def test_wrong_roles_are_refused(desk: Desk, args: tuple[str, ...]) -> None:
     assert desk.run("serve", *args, code=2).stderr
 
 
+def test_a_channel_that_cannot_be_built_is_told_before_anything_runs(desk: Desk) -> None:
+    (desk.config / "channels.toml").write_text('[[channels]]\nname = "x"\nkind = "pigeon"\n', "utf-8")
+    error = desk.json("serve", "--port", free_port(), code=2)["error"]
+    assert error["code"] in {"channels", "configuration"}
+    assert "pigeon" in error["message"]["en"]
+
+
 def test_a_worker_alone_needs_no_port(desk: Desk) -> None:
     with serving("--roles", "worker,scheduler") as (process, ready):
         assert (ready["roles"], ready["port"], ready["addresses"]) == (["worker", "scheduler"], None, {})
