@@ -18,7 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from channels.contract import Channel
-from channels.registry import Tools, kinds
+from channels.registry import BadSettings, Tools, UnknownKind, kinds
 from channels.registry import build as build_channel
 from channels.transport import Transport
 from config.log_setup import set_up
@@ -229,7 +229,18 @@ def build_channels(app: App, transport: Transport) -> dict[str, Channel]:
     """The accounts that are on. Raises `ConfigError` naming account and key, never the secret."""
     shelf = SiteShelf(app.store.shelf, app.clock)
     tools = Tools(transport=transport, clock=lambda: app.clock() / SECOND, shelf=shelf)
-    return {a.name: build_channel(a.name, a.kind, _own_keys(app, a), tools) for a in app.accounts if a.on}
+    return {a.name: _build(app, a, tools) for a in app.accounts if a.on}
+
+
+def _build(app: App, account: ChannelAccount, tools: Tools) -> Channel:
+    where = f"channels.toml ({account.name})"
+    try:
+        return build_channel(account.name, account.kind, _own_keys(app, account), tools)
+    except UnknownKind as error:
+        what = f"there is no kind {account.kind}; there are: {', '.join(error.known)}"
+        raise ConfigError(where, [("kind", what)]) from None
+    except BadSettings as error:
+        raise ConfigError(where, list(error.problems)) from None
 
 
 def _own_keys(app: App, account: ChannelAccount) -> Mapping[str, Any]:
@@ -240,10 +251,6 @@ def _own_keys(app: App, account: ChannelAccount) -> Mapping[str, Any]:
 
 def check_channels(app: App) -> None:
     """Builds every account without starting anything. Raises `ConfigError`."""
-    for account in app.accounts:
-        if account.kind not in kinds():
-            what = f"there is no kind {account.kind}; there are: {', '.join(sorted(kinds()))}"
-            raise ConfigError(f"channels.toml ({account.name})", [("kind", what)])
     build_channels(app, make_transport(app.settings))
 
 
