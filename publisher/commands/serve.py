@@ -17,12 +17,15 @@ from publisher.commands.failures import Exit, Failure, as_failure
 from publisher.commands.findings import show_findings
 from publisher.commands.out import Out
 from publisher.commands.words import delivery_state, reason
+from publisher.tables import shorten
 from publisher.texts import bilingual, mark
 
 if TYPE_CHECKING:
+    from content_queue.model import Delivery, Item
     from publisher.app import App, Service, Settings
     from publisher.first_start import Handed
 
+TITLE_CELLS = 24  # of the first screen, so that a terminal of 100 columns shows whole addresses beside it
 ROLES = ("web", "worker", "scheduler")  # config/settings.py ROLES; a test holds them equal
 
 
@@ -221,41 +224,35 @@ async def _show_samples(out: Out, app: App, service: Service, receiver: str) -> 
         await _publish(out, app)
     shown = await first_start.delivered(app)
     found = addresses(app, service.roles, receiver)
-    out.data(
-        {
-            "ready": True,
-            "first_start": first,
-            "port": service.port,
-            "addresses": found,
-            "deliveries": [
-                {
-                    "item": i.id,
-                    "title": i.latest.title,
-                    "channel": d.channel,
-                    "state": str(d.state),
-                    "url": d.url or receiver,
-                }
-                for i, ds in shown
-                for d in ds
-            ],
-        },
-        lines=True,
-    )
+    facts = {"ready": True, "first_start": first, "port": service.port, "addresses": found}
+    out.data({**facts, "deliveries": [_delivered_view(i, d, receiver) for i, ds in shown for d in ds]}, lines=True)
     out.head("What was delivered where")
-    out.table(
-        ("Item", "Channel", "State", "Address"),
-        [
-            (i.latest.title, d.channel, out.of(delivery_state(d.state)), d.url or receiver)
-            for i, ds in shown
-            for d in ds
-        ],
-    )
+    rows = [_delivered_row(out, i, d, receiver, n) for i, ds in shown for n, d in enumerate(ds)]
+    out.table(("Item", "Channel", "State", "Address"), rows)
     for text in {d.reason: reason(d.reason) for _, ds in shown for d in ds if d.reason}.values():
         out.line(str(text), style="yellow")
     out.head("Open in a browser")
     _say_addresses(out, found)
     out.say("Gongbao is running. End it with Ctrl-C.", style="bold green")
     out.console.file.flush()
+
+
+def _delivered_view(item: Item, delivery: Delivery, receiver: str) -> dict[str, str]:
+    facts = {"item": item.id, "title": item.latest.title, "channel": delivery.channel, "state": str(delivery.state)}
+    return facts | {"url": _place(delivery, receiver)}
+
+
+def _delivered_row(out: Out, item: Item, delivery: Delivery, receiver: str, number: int) -> tuple[str, ...]:
+    """The title stands once, before the item's first delivery."""
+    title = item.latest.title if number == 0 else ""
+    title = shorten(title, TITLE_CELLS) if out.console.is_terminal else title
+    return title, delivery.channel, out.of(delivery_state(delivery.state)), _place(delivery, receiver)
+
+
+def _place(delivery: Delivery, receiver: str) -> str:
+    from publisher.first_start import RECEIVER
+
+    return delivery.url or (receiver if delivery.channel == RECEIVER else "")
 
 
 async def _publish(out: Out, app: App) -> None:

@@ -18,7 +18,7 @@ from publisher.app import ROLES as SETTINGS_ROLES
 from publisher.commands.access import ROLES as TOKEN_ROLES
 from publisher.commands.sentences import _OWN, _PLAIN, describe
 from publisher.commands.serve import ROLES
-from publisher.tables import clean, draw, plain_table
+from publisher.tables import clean, draw, plain_table, shorten
 from publisher.texts import translate
 
 WORDS = st.text(st.sampled_from("ab 通知，·|é\t\n\x1b\u202e"), max_size=12)
@@ -39,6 +39,22 @@ def test_cleaning_keeps_what_can_be_read(text: str) -> None:
     assert len(kept) == len(text)
     assert all(a == b or b == "\ufffd" for a, b in zip(text, kept, strict=True))
     assert "\x1b" not in kept
+
+
+@given(WORDS, st.integers(2, 20))
+def test_shortened_texts_fit_and_begin_as_they_did(text: str, width: int) -> None:
+    short = shorten(text, width)
+    assert cell_len(short) <= width or short == text
+    assert short == text or (short.endswith("…") and text.startswith(short[:-1]))
+    assert cell_len(text) > width or short == text
+
+
+def test_addresses_are_not_broken_while_there_is_room() -> None:
+    file = io.StringIO()
+    row = ("题" * 60, "demo-receiver", "https://example.gov.cn/items/0123456789abcdef")
+    draw(Console(file=file, force_terminal=True, width=100, color_system=None), ("A", "B", "C"), [row])
+    assert row[1] in file.getvalue()
+    assert row[2] in file.getvalue()
 
 
 def test_a_terminal_gets_a_table_that_fits() -> None:
