@@ -21,7 +21,8 @@ _PG_CLAIM = text(
     " AND column_slug <> ALL(CAST(:stopped AS text[]))"
     " ORDER BY due_at, id LIMIT room.n FOR UPDATE SKIP LOCKED) d) "
     "UPDATE deliveries SET state = 'claimed', token = :token, lease_until = :lease, updated_at = :now,"
-    " started = false FROM picked WHERE deliveries.id = picked.id "
+    # an array: the planner would take `picked` for a tenth of the queue and read the whole table beside it
+    " started = false WHERE deliveries.id = ANY(ARRAY(SELECT id FROM picked)) "
     "RETURNING deliveries.id, item_id, revision_id, revision, channel, operation, attempts, created_at,"
     " basis_id, column_slug, cause, note"
 )
