@@ -20,7 +20,7 @@ class Routes:
         """The channels of one item: those of its column, narrowed by its own plan when it has one."""
         column = self.carried.get(content.column) or self.accounts
         wanted = column if content.channels is None else content.channels
-        return tuple(name for name in self.accounts if name in wanted)
+        return tuple(name for name in self.accounts if name in column and name in wanted)
 
     def unknown(self, content: Content) -> tuple[str, ...]:
         """Names in the item's own plan that are no channel here."""
