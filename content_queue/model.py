@@ -29,6 +29,11 @@ class Revision:
     released_at: int | None = None
     note: str = ""
 
+    @property
+    def facts(self) -> dict[str, object]:
+        """What an error says of it."""
+        return {"number": self.number, "item": self.item_id, "state": self.state}
+
 
 @dataclass(frozen=True, slots=True)
 class NewRevision:

@@ -20,7 +20,7 @@ from publisher.intake import Defaults, FileSource, Submission, read_submission
 from publisher.media import MediaStore
 from publisher.people import Signing
 from publisher.problems import Held, NotAllowed, NotFound, Refused
-from publisher.texts import bilingual
+from publisher.texts import bilingual, mark
 
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that is misread
 
@@ -169,7 +169,7 @@ class Desk:
                 new, now=now, actor=actor, correction=correction, reply=reply
             )
         except (Conflict, Forbidden, Unknown) as error:
-            raise _as_problem(error, item_id) from error
+            raise _as_problem(error) from error
         replayed = reply is not None and (revision.item_id != item_id or revision.created_at != now)
         return Filed(revision, submission, verdict, replayed)
 
@@ -195,7 +195,7 @@ class Desk:
         try:
             return await self._store.items.sign(signoff, stages=self._signing.stages, actor=actor or person)
         except (Conflict, Forbidden) as error:
-            raise _as_problem(error, item_id) from error
+            raise _as_problem(error) from error
 
     async def accept_finding(self, item_id: str, rule_id: str, *, person: str, reason: str) -> Revision:
         """A named person lets an overridable finding stand for exactly this text; the item is freed when
@@ -234,7 +234,7 @@ class Desk:
         try:
             return await self._store.items.latest(item_id)
         except Unknown as error:
-            raise _as_problem(error, item_id) from error
+            raise _as_problem(error) from error
 
     def _held(self, revision: Revision) -> Held:
         findings = [f for f in (revision.report or {}).get("findings", ()) if f["severity"] == "block"]
@@ -255,14 +255,14 @@ class Desk:
                 item_id, reason=reason, note=note, now=self._clock(), actor=actor
             )
         except (Conflict, Unknown) as error:
-            raise _as_problem(error, item_id) from error
+            raise _as_problem(error) from error
 
     async def retry(self, delivery_id: int, *, actor: str, reason: str) -> Delivery:
         """A person's word that it is not out (or that a repeat does no harm): it is sent again at once."""
         try:
             return await self._store.deliveries.resend(delivery_id, now=self._clock(), actor=actor, reason=reason)
         except (Conflict, Forbidden, Unknown) as error:
-            raise _as_problem(error, str(delivery_id)) from error
+            raise _as_problem(error) from error
 
     async def seen_live(self, delivery_id: int, *, url: str, actor: str, reason: str) -> Delivery:
         """A person has seen a delivery in doubt live at `url`."""
@@ -271,7 +271,7 @@ class Desk:
                 delivery_id, url=url, remote_id="", now=self._clock(), actor=actor, reason=reason
             )
         except (Conflict, Unknown) as error:
-            raise _as_problem(error, str(delivery_id)) from error
+            raise _as_problem(error) from error
 
     async def not_out(self, delivery_id: int, *, actor: str, reason: str) -> Delivery:
         """A person has made sure that a delivery in doubt is not out; it is not sent again."""
@@ -280,7 +280,7 @@ class Desk:
                 delivery_id, now=self._clock(), actor=actor, reason=reason
             )
         except (Conflict, Unknown) as error:
-            raise _as_problem(error, str(delivery_id)) from error
+            raise _as_problem(error) from error
 
     async def pause(self, channel: str, *, actor: str, reason: str) -> None:
         self._known(channel)
@@ -296,14 +296,14 @@ class Desk:
         try:
             await self._store.channels.stop(scope, actor=actor, reason=reason, now=self._clock())
         except Conflict as error:
-            raise _as_problem(error, scope) from error
+            raise _as_problem(error) from error
 
     async def start_again(self, scope: str, *, actor: str) -> None:
         self._scope(scope)
         try:
             await self._store.channels.start_again(scope, actor=actor, now=self._clock())
         except Conflict as error:
-            raise _as_problem(error, scope) from error
+            raise _as_problem(error) from error
 
     async def create_token(self, *, name: str, role: str, actor: str, expires_at: int | None = None) -> str:
         """The token is shown once; only its hash is kept."""
@@ -345,18 +345,17 @@ def _reply(key: str | None, submission: Submission, actor: str) -> Reply | None:
 
 
 _REMEDY = {
-    Conflict: "Look at it again and repeat what is still wanted.",
-    Forbidden: "Somebody else has to do this, or it cannot be done.",
-    Unknown: "Check the name; gongbao items lists what there is.",
+    Conflict: mark("Look at it again and repeat what is still wanted."),
+    Forbidden: mark("Somebody else has to do this, or it cannot be done."),
+    Unknown: mark("Check the name; gongbao items lists what there is."),
 }
 
 
-def _as_problem(error: Exception, subject: str) -> Refused | NotFound:
-    message = bilingual("{what}.", what=str(error)[:1].upper() + str(error)[1:])
+def _as_problem(error: Conflict | Forbidden | Unknown) -> Refused | NotFound:
+    message = bilingual(error.template, **error.facts)
     remedy = bilingual(_REMEDY[type(error)])
     if isinstance(error, Unknown):
-        unknown = bilingual("There is no {what}.", what=str(error))
-        return NotFound("not_found", unknown, remedy)
+        return NotFound("not_found", message, remedy)
     if isinstance(error, Forbidden):
         return NotAllowed("forbidden", message, remedy)
     return Refused("conflict", message, remedy)

@@ -70,7 +70,7 @@ class Access:
                 update(api_tokens).where(_t.id == token_id, _t.revoked_at.is_(None)).values(revoked_at=now)
             )
             if done.rowcount != 1:
-                raise Unknown(f"token {token_id}")
+                raise Unknown("There is no token {token}.", token=token_id)
             append(connection, [line(now, "token_revoked", actor, token=token_id)])
 
         await self._db.write(work)

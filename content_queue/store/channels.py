@@ -110,13 +110,13 @@ def hold_until(connection: Connection, name: str, until: int, now: int) -> list[
 
 def _stop(connection: Connection, scope: str, actor: str, reason: str, now: int) -> None:
     if not insert_or_skip(connection, switches, scope=scope, actor=actor, reason=reason, at=now):
-        raise Conflict(f"{scope} is stopped already")
+        raise Conflict("{scope} is stopped already.", scope=scope)
     append(connection, [line(now, "stopped", actor, ref=scope, scope=scope, reason=reason)])
     wake(connection)
 
 
 def _start_again(connection: Connection, scope: str, actor: str, now: int) -> None:
     if connection.execute(delete(switches).where(switches.c.scope == scope)).rowcount != 1:
-        raise Conflict(f"{scope} is not stopped")
+        raise Conflict("{scope} is not stopped.", scope=scope)
     append(connection, [line(now, "started_again", actor, ref=scope, scope=scope)])
     wake(connection)

@@ -26,6 +26,9 @@ from content_queue.store.rows import DELIVERY_COLUMNS, as_delivery, deliveries_o
 from content_queue.store.wake import wake
 from content_queue.tables import channels, deliveries, fanouts
 
+NOTHING_TO_SEND = "Delivery {id} is {state}; there is nothing to send again."
+NOT_IN_DOUBT = "Delivery {id} is {state}, not in doubt."
+
 _d = deliveries.c
 STARTED = sources(DELIVERY_TABLE, DeliveryEvent.ACCEPT)  # the request may have left
 
@@ -339,10 +342,12 @@ def _resend(connection: Connection, delivery_id: int, now: int, actor: str, reas
     lock_item(connection, delivery_by_id(connection, delivery_id).item_id)
     delivery = delivery_by_id(connection, delivery_id)
     if delivery.after_id is not None:
-        raise Conflict(f"delivery {delivery_id} waits for delivery {delivery.after_id} to settle")
+        raise Conflict(
+            "Delivery {id} waits for delivery {earlier} to settle.", id=delivery_id, earlier=delivery.after_id
+        )
     resendable = sources(DELIVERY_TABLE, DeliveryEvent.RESEND)
     if delivery.state not in resendable | {DeliveryState.WAITING}:
-        raise Conflict(f"delivery {delivery_id} is {delivery.state}; there is nothing to send again")
+        raise Conflict(NOTHING_TO_SEND, id=delivery_id, state=delivery.state)
     events = (DeliveryEvent.RESEND,) if delivery.state in resendable else ()
     after = follow(DELIVERY_TABLE, delivery.state, events)
     fanout.may_resend(connection, delivery)
@@ -357,7 +362,7 @@ def _resend(connection: Connection, delivery_id: int, now: int, actor: str, reas
 def _settle_absent(connection: Connection, delivery_id: int, now: int, actor: str, reason: str) -> Delivery:
     delivery = delivery_by_id(connection, delivery_id)
     if delivery.state is not DeliveryState.IN_DOUBT:
-        raise Conflict(f"delivery {delivery_id} is {delivery.state}, not in doubt")
+        raise Conflict(NOT_IN_DOUBT, id=delivery_id, state=delivery.state)
     after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.CANCEL,))
     _moved(connection, delivery, {"state": after, "reason": "never_out", "doubted": False, "updated_at": now})
     facts = {"was": delivery.state, "state": after, "reason": reason, "channel": delivery.channel}
@@ -372,7 +377,7 @@ def _settle_doubt(
 ) -> Delivery:
     delivery = delivery_by_id(connection, delivery_id)
     if delivery.state is not DeliveryState.IN_DOUBT:
-        raise Conflict(f"delivery {delivery_id} is {delivery.state}, not in doubt")
+        raise Conflict(NOT_IN_DOUBT, id=delivery_id, state=delivery.state)
     after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.FOUND,))
     values = {"state": after, "url": url, "remote_id": remote_id, "reason": "", "updated_at": now}
     _moved(connection, delivery, values)
@@ -388,4 +393,4 @@ def _moved(connection: Connection, delivery: Delivery, values: Mapping[str, Any]
         update(deliveries).where(and_(_d.id == delivery.id, _d.state == delivery.state)).values(**values)
     )
     if done.rowcount != 1:
-        raise Conflict(f"delivery {delivery.id} changed just now; look again")
+        raise Conflict("Delivery {id} changed just now; look again.", id=delivery.id)

@@ -34,14 +34,19 @@ AGAIN = frozenset({"40001", "40P01"})
 
 
 class StoreError(Exception):
-    """Base of the folder's errors.
+    """Base of the folder's errors. `template` is one sentence with places for `facts`, so that it can be said in
+    another language.
 
     StoreError
     |-- Conflict      what the caller saw has changed meanwhile; nothing was stored
-    |-- Unknown       no such item, revision, delivery or channel
+    |-- Unknown       no such item, revision, delivery or token
     |-- Forbidden     a rule of the house says no
     `-- StoreClosed   the store has been closed
     """
+
+    def __init__(self, template: str, **facts: object) -> None:
+        super().__init__(template.format(**facts))
+        self.template, self.facts = template, facts
 
 
 class Conflict(StoreError):
@@ -58,6 +63,10 @@ class Forbidden(StoreError):
 
 class StoreClosed(StoreError):
     pass
+
+
+NO_ITEM = "There is no item {item}."
+NO_REVISION = "There is no revision {id}."
 
 
 def normal_url(url: str) -> URL:
@@ -125,7 +134,7 @@ class Database:
         self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         if self._closed:
-            raise StoreClosed("the store is closed")
+            raise StoreClosed("The store is closed.")
         call = _Call(op, args, kwargs)
         if isinstance(self._writers, GroupCommit):
             return await asyncio.wrap_future(self._writers.submit(call))
@@ -133,7 +142,7 @@ class Database:
 
     async def read(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._closed:
-            raise StoreClosed("the store is closed")
+            raise StoreClosed("The store is closed.")
         return await asyncio.wrap_future(self._readers.submit(self._look, _Call(op, args, kwargs)))
 
     def _transact(self, call: _Call) -> Any:

@@ -24,7 +24,7 @@ from content_queue.states import (
     follow,
 )
 from content_queue.store.channels import know
-from content_queue.store.engine import Conflict, Forbidden, Unknown
+from content_queue.store.engine import NO_ITEM, Conflict, Forbidden, Unknown
 from content_queue.store.items import lock_item, move
 from content_queue.store.log import Line, append, line
 from content_queue.store.rows import deliveries_of, revision_by_id, revisions_of
@@ -94,7 +94,7 @@ def release(
     lock_item(connection, revision.item_id)
     revision = revision_by_id(connection, revision_id)
     if revision.state is not RevisionState.APPROVED:
-        raise Conflict(f"revision {revision.number} of {revision.item_id} is {revision.state}, not approved")
+        raise Conflict("Revision {number} of {item} is {state}, not approved.", **revision.facts)
     for older in revisions_of(connection, revision.item_id):
         if older.state is RevisionState.RELEASED:
             move(connection, older, RevisionEvent.SUPERSEDE, now, actor, by=revision.number)
@@ -122,9 +122,9 @@ def withdraw(connection: Connection, item_id: str, reason: str, note: str, now: 
     """
     item = lock_item(connection, item_id)
     if item is None:
-        raise Unknown(f"item {item_id}")
+        raise Unknown(NO_ITEM, item=item_id)
     if item.withdrawn_at is not None:
-        raise Conflict(f"item {item_id} was withdrawn already")
+        raise Conflict("Item {item} was withdrawn already.", item=item_id)
     connection.execute(update(items).where(items.c.id == item_id).values(withdrawn_at=now))
     last = _end_revisions(connection, item_id, now, actor)
     plans = []
@@ -280,7 +280,9 @@ def may_resend(connection: Connection, delivery: Delivery) -> None:
         )
     ).first()
     if newer is not None:
-        raise Forbidden(f"delivery {newer.id} is newer; sending {delivery.id} again would overtake it")
+        raise Forbidden(
+            "Delivery {newer} is newer; sending {id} again would overtake it.", newer=newer.id, id=delivery.id
+        )
     revision = revision_by_id(connection, delivery.revision_id)
     if delivery.operation != "recall" and revision.state is not RevisionState.RELEASED:
-        raise Forbidden(f"revision {revision.number} of {revision.item_id} is {revision.state}")
+        raise Forbidden("Revision {number} of {item} is {state}.", **revision.facts)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from content_queue.model import Item, NewRevision, Revision, Signoff
 from content_queue.states import REVISION_TABLE, RevisionEvent, RevisionState, follow, sources
-from content_queue.store.engine import Conflict, Database, Forbidden, Unknown
+from content_queue.store.engine import NO_ITEM, NO_REVISION, Conflict, Database, Forbidden, Unknown
 from content_queue.store.log import append, line
 from content_queue.store.rows import REVISION_COLUMNS, as_revision, revision_by_id, revisions_of
 from content_queue.store.wake import wake
@@ -125,7 +125,7 @@ class Items:
         def look(connection: Connection) -> tuple[bytes, str]:
             row = connection.execute(q).first()
             if row is None:
-                raise Unknown(f"revision {revision_id}")
+                raise Unknown(NO_REVISION, id=revision_id)
             return bytes(row.source), row.source_format
 
         return await self._db.read(look)
@@ -143,7 +143,7 @@ class Items:
 def _history(connection: Connection, item_id: str) -> list[Revision]:
     found = revisions_of(connection, item_id)
     if not found:
-        raise Unknown(f"item {item_id}")
+        raise Unknown(NO_ITEM, item=item_id)
     return found
 
 
@@ -208,24 +208,24 @@ def _remembered(connection: Connection, reply: Reply) -> Revision | None:
     if row is None:
         return None
     if row.request_hash != reply.request_hash:
-        raise Conflict("this Idempotency-Key was used for another request")
+        raise Conflict("This Idempotency-Key was used for another request.")
     return revisions_of(connection, str(row.item_id))[int(row.revision) - 1]
 
 
 def _may_submit(item: Any, item_id: str, correction: bool) -> None:
     if correction and item is None:
-        raise Unknown(f"item {item_id}")
+        raise Unknown(NO_ITEM, item=item_id)
     if item is not None and not correction:
-        raise Conflict(f"item {item_id} exists already; a new text for it is a correction")
+        raise Conflict("Item {item} exists already; a new text for it is a correction.", item=item_id)
     if item is not None and item.withdrawn_at is not None:
-        raise Forbidden(f"item {item_id} was withdrawn; publish a new item")
+        raise Forbidden("Item {item} was withdrawn; publish a new item.", item=item_id)
 
 
 def _insert_item(connection: Connection, item_id: str, now: int) -> None:
     try:
         connection.execute(insert(items).values(id=item_id, created_at=now))
     except IntegrityError as error:
-        raise Conflict(f"item {item_id} was submitted by somebody else just now") from error
+        raise Conflict("Item {item} was submitted by somebody else just now.", item=item_id) from error
 
 
 def _insert_revision(connection: Connection, new: NewRevision, number: int, now: int) -> int:
@@ -273,7 +273,7 @@ def move(
         .values(state=after, **released)
     )
     if changed.rowcount != 1:
-        raise Conflict(f"revision {revision.number} of {revision.item_id} is no longer {revision.state}")
+        raise Conflict("Revision {number} of {item} is no longer {state}.", **revision.facts)
     kind = {RevisionEvent.HOLD: "held", RevisionEvent.CLEAR: "cleared"}.get(event, str(after))
     entry = line(now, kind, actor, item=revision.item_id, revision=revision.number, was=revision.state, **facts)
     append(connection, [entry])
@@ -323,20 +323,24 @@ def _may_sign(
     revision: Revision, signoff: Signoff, stages: tuple[str, ...], done: set[str], people: set[str]
 ) -> None:
     if revision.state is not RevisionState.DRAFT:
-        raise Conflict(f"revision {revision.number} of {revision.item_id} is {revision.state}, not a draft")
+        raise Conflict("Revision {number} of {item} is {state}, not a draft.", **revision.facts)
     if signoff.content_hash != revision.content_hash:
-        raise Conflict(f"the text of {revision.item_id} is not the one that was signed")
+        raise Conflict("The text of {item} is not the one that was signed.", item=revision.item_id)
     if signoff.stage not in stages:
-        raise Forbidden(f"there is no stage {signoff.stage}; the stages are {', '.join(stages)}")
+        raise Forbidden(
+            "There is no stage {stage}; the stages are {stages}.", stage=signoff.stage, stages=", ".join(stages)
+        )
     if signoff.stage in done:
-        raise Conflict(f"stage {signoff.stage} is signed already")
+        raise Conflict("Stage {stage} is signed already.", stage=signoff.stage)
     missing = [s for s in stages[: stages.index(signoff.stage)] if s not in done]
     if missing:
-        raise Conflict(f"stage {missing[0]} must be signed before {signoff.stage}")
+        raise Conflict(
+            "Stage {missing} must be signed before {stage}.", missing=missing[0], stage=signoff.stage
+        )
     if signoff.person == revision.drafter:
-        raise Forbidden("the drafter may not sign")
+        raise Forbidden("The drafter may not sign.")
     if signoff.person in people:
-        raise Forbidden("one person signs one stage; this person has signed another")
+        raise Forbidden("One person signs one stage; this person has signed another.")
 
 
 def _accept_finding(
@@ -344,7 +348,7 @@ def _accept_finding(
 ) -> None:
     facts: dict[str, Any] = {"rule_id": rule_id, "text_hash": text_hash, "person": person, "reason": reason}
     if lock_item(connection, item_id) is None:
-        raise Unknown(f"item {item_id}")
+        raise Unknown(NO_ITEM, item=item_id)
     present = connection.execute(
         select(acceptances.c.id).where(
             acceptances.c.item_id == item_id,

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from content_queue.model import Delivery, Revision
 from content_queue.states import DeliveryState, RevisionState
-from content_queue.store.engine import Unknown
+from content_queue.store.engine import NO_REVISION, Unknown
 from content_queue.tables import deliveries, revisions
 
 _r = revisions.c
@@ -90,7 +90,7 @@ def insert_or_skip(connection: Connection, table: Table, **values: Any) -> bool:
 def revision_by_id(connection: Connection, revision_id: int) -> Revision:
     row = connection.execute(select(*REVISION_COLUMNS).where(_r.id == revision_id)).first()
     if row is None:
-        raise Unknown(f"revision {revision_id}")
+        raise Unknown(NO_REVISION, id=revision_id)
     return as_revision(row)
 
 
@@ -103,7 +103,7 @@ def revisions_of(connection: Connection, item_id: str) -> list[Revision]:
 def delivery_by_id(connection: Connection, delivery_id: int) -> Delivery:
     row = connection.execute(select(*DELIVERY_COLUMNS).where(_d.id == delivery_id)).first()
     if row is None:
-        raise Unknown(f"delivery {delivery_id}")
+        raise Unknown("There is no delivery {id}.", id=delivery_id)
     return as_delivery(row)
 
 

@@ -105,7 +105,7 @@ def _put(connection: Connection, item_id: str, number: int, note: str, now: int)
     item = lock_item(connection, item_id)
     revision = next((r for r in revisions_of(connection, item_id) if r.number == number), None)
     if item is None or revision is None:
-        raise Unknown(f"revision {number} of {item_id}")
+        raise Unknown("There is no revision {number} of {item}.", number=number, item=item_id)
     if item.withdrawn_at is not None:
         return
     row = connection.execute(select(shelf).where(_s.item_id == item_id)).first()
