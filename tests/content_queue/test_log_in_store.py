@@ -11,6 +11,7 @@ from queue_trade import Trade
 from sqlalchemy import text
 
 from content_queue.audit_log import Fault, Verified, verify
+from content_queue.store import Conflict
 
 
 async def a_life(trade: Trade, item: str) -> None:
@@ -43,7 +44,7 @@ async def test_the_released_entry_says_what_goes_where(trade: Trade) -> None:
 async def test_an_act_that_fails_leaves_no_entry(trade: Trade) -> None:
     revision = await trade.submit("item-1")
     before = await trade.entries()
-    with pytest.raises(Exception, match="must be signed before"):
+    with pytest.raises(Conflict):
         await trade.sign(revision, "final")
     assert await trade.entries() == before
 
