@@ -36,6 +36,7 @@ from config.settings import (
     load_settings,
     secret,
 )
+from content_queue.audit_log import encode_vkey
 from content_queue.store import Process, Store
 from publisher import clock as clocks
 from publisher.checklist import Checklist
@@ -45,7 +46,7 @@ from publisher.fanout import Routes
 from publisher.gate import Gate
 from publisher.health import Health
 from publisher.intake import Defaults, Limits
-from publisher.keys import load_or_make
+from publisher.keys import load_or_make, load_public
 from publisher.media import MediaStore
 from publisher.metrics import Metrics
 from publisher.people import Signing
@@ -351,6 +352,8 @@ class Service:
             routes=app.routes,
             clock=app.clock,
             body_limit=(app.settings.source_mb + app.settings.attachment_mb) * MIB,
+            source_limit=app.settings.source_mb * MIB,
+            log_vkey=encode_vkey(app.agency.log_origin, load_public(app.settings.data_dir / "keys")),
         )
         web = serve_web(parts, app.settings.host, app.settings.port)
         self.port = await self._stack.enter_async_context(web)
