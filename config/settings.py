@@ -140,13 +140,16 @@ class People(_File):
 
 
 class ChannelAccount(BaseModel):
-    """One account. `kind` names the adapter, which checks the remaining keys."""
+    """One account. `kind` names the adapter, which checks the remaining keys. `allow_networks` are networks that
+    this account alone may reach although they are not public.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     kind: str = Field(min_length=1)
     on: bool = True
+    allow_networks: tuple[Network, ...] = ()
     owner: str = ""
     responsible: str = ""
     deputy: str = ""

@@ -28,6 +28,7 @@ from config.settings import (
     Agency,
     ChannelAccount,
     ConfigError,
+    Network,
     People,
     Settings,
     load_agency,
@@ -72,13 +73,13 @@ __all__ = [
     "People",
     "Service",
     "Settings",
+    "Transports",
     "build_channels",
     "check_channels",
     "load_agency",
     "load_channels",
     "load_people",
     "load_settings",
-    "make_transport",
     "open_app",
     "read_configuration",
     "secret",
@@ -88,6 +89,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
+USER_AGENT = "Gongbao/0.1"
 SIGN_OF_LIFE_SECONDS = 3
 REAP_SECONDS = 5
 EXPIRY_SECONDS = 10
@@ -226,11 +228,38 @@ def _site(settings: Settings, agency: Agency) -> SiteInfo:
     )
 
 
-def build_channels(app: App, transport: Transport) -> dict[str, Channel]:
+class Transports:
+    """The ways out: one for each set of networks that accounts may reach. Entering opens those asked for so far."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._made: dict[tuple[Network, ...], Transport] = {}
+
+    def of(self, account: ChannelAccount) -> Transport:
+        allowed = (*self._settings.allow_networks, *account.allow_networks)
+        if allowed not in self._made:
+            deadline = self._settings.request_seconds
+            self._made[allowed] = Transport(user_agent=USER_AGENT, allow_networks=allowed, deadline=deadline)
+        return self._made[allowed]
+
+    async def __aenter__(self) -> Transports:
+        for transport in self._made.values():
+            await transport.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for transport in self._made.values():
+            await transport.close()
+
+
+def build_channels(app: App, transports: Transports) -> dict[str, Channel]:
     """The accounts that are on. Raises `ConfigError` naming account and key, never the secret."""
     shelf = SiteShelf(app.store.shelf, app.clock)
-    tools = Tools(transport=transport, clock=lambda: app.clock() / SECOND, shelf=shelf)
-    return {a.name: _build(app, a, tools) for a in app.accounts if a.on}
+
+    def tools(account: ChannelAccount) -> Tools:
+        return Tools(transport=transports.of(account), clock=lambda: app.clock() / SECOND, shelf=shelf)
+
+    return {a.name: _build(app, a, tools(a)) for a in app.accounts if a.on}
 
 
 def _build(app: App, account: ChannelAccount, tools: Tools) -> Channel:
@@ -252,15 +281,7 @@ def _own_keys(app: App, account: ChannelAccount) -> Mapping[str, Any]:
 
 def check_channels(app: App) -> None:
     """Builds every account without starting anything. Raises `ConfigError`."""
-    build_channels(app, make_transport(app.settings))
-
-
-def make_transport(settings: Settings) -> Transport:
-    return Transport(
-        user_agent="Gongbao/0.1",
-        allow_networks=settings.allow_networks,
-        deadline=settings.request_seconds,
-    )
+    build_channels(app, Transports(app.settings))
 
 
 class Service:
@@ -312,8 +333,9 @@ class Service:
 
     async def _start_worker(self) -> None:
         app = self.app
-        transport = await self._stack.enter_async_context(make_transport(app.settings))
-        channels = build_channels(app, transport)
+        transports = Transports(app.settings)
+        channels = build_channels(app, transports)
+        await self._stack.enter_async_context(transports)
         names = {c.slug: c.name_zh for c in app.site.columns}
         posts = Posts(app.store.items.revision, app.addresses, lambda slug: names.get(slug, slug))
         pace = Pace(

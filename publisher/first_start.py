@@ -11,9 +11,8 @@ import contextlib
 import os
 import secrets
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 from pathlib import Path
 
 from content_queue.model import Delivery, Item
@@ -36,7 +35,6 @@ UNFINISHED = "samples.unfinished"  # stands in the data folder while the samples
 SETTLE_SECONDS = 30.0
 LOOK_SECONDS = 0.1
 KEY_BYTES = 32  # Standard Webhooks: 24 to 64
-LOOPBACK = IPv4Network(f"{RECEIVER_HOST}/32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,8 @@ class Handed:
 def demo_account(port: int) -> ChannelAccount:
     facts = {"url": f"http://{RECEIVER_HOST}:{port}/", "secrets": [f"file:{KEY_FILE}"]}
     words = bilingual("stand-in receiver of the first start")
-    return ChannelAccount.model_validate({"name": RECEIVER, "kind": "webhook", "owner": str(words), **facts})
+    own = {"name": RECEIVER, "kind": "webhook", "owner": str(words), "allow_networks": [f"{RECEIVER_HOST}/32"]}
+    return ChannelAccount.model_validate({**own, **facts})
 
 
 def remembered_accounts(settings: Settings) -> tuple[ChannelAccount, ...]:
@@ -71,38 +70,18 @@ def _remembered_port(settings: Settings) -> int | None:
         return None
 
 
-def reaching_the_receiver(settings: Settings) -> Settings:
-    """The same settings, with the receiver's own address among those that channels may reach."""
-    return settings.model_copy(update={"allow_networks": (*settings.allow_networks, LOOPBACK)})
-
-
 @contextlib.asynccontextmanager
 async def running_receiver(settings: Settings) -> AsyncIterator[ChannelAccount]:
     """Starts the stand-in on its earlier port, on 8081 or on the next free one. Raises `OSError` when none is."""
-    from aiohttp import web
-
     from channels.sandbox.receiver import receiver_app
+    from channels.sandbox.serving import serving
 
-    runner = web.AppRunner(receiver_app(secrets=[_key(settings.data_dir / KEY_FILE)]))
-    await runner.setup()
-    try:
-        port = await _listen(lambda p: web.TCPSite(runner, RECEIVER_HOST, p).start(), _remembered_port(settings))
+    earlier = _remembered_port(settings)
+    ports = dict.fromkeys([*([earlier] if earlier else []), *range(RECEIVER_PORT, RECEIVER_PORT + PORTS_TRIED)])
+    app = receiver_app(secrets=[_key(settings.data_dir / KEY_FILE)])
+    async with serving(app, RECEIVER_HOST, ports) as port:
         (settings.data_dir / PORT_FILE).write_text(str(port), "ascii")
         yield demo_account(port)
-    finally:
-        await runner.cleanup()
-
-
-async def _listen(start: Callable[[int], Awaitable[None]], earlier: int | None) -> int:
-    wanted: list[int] = list(
-        dict.fromkeys([*([earlier] if earlier else []), *range(RECEIVER_PORT, RECEIVER_PORT + PORTS_TRIED)])
-    )
-    for port in wanted[:-1]:
-        with contextlib.suppress(OSError):
-            await start(port)
-            return port
-    await start(wanted[-1])
-    return wanted[-1]
 
 
 def _key(path: Path) -> str:

@@ -160,12 +160,11 @@ def _look_at_accounts(looks: Looks, chosen: Settings, accounts: Sequence[Channel
 
 def _build(chosen: Settings, account: ChannelAccount, where: str) -> None:
     from channels.registry import Tools, build
-    from publisher.app import make_transport, secret
+    from publisher.app import Transports, secret
 
     keys = {k: secret(v, where=where, key=k, base=chosen.data_dir) for k, v in account.own_keys.items()}
-    build(
-        account.name, account.kind, keys, Tools(transport=make_transport(chosen), clock=lambda: 0.0, shelf=_NoShelf())
-    )
+    transport = Transports(chosen).of(account)
+    build(account.name, account.kind, keys, Tools(transport=transport, clock=lambda: 0.0, shelf=_NoShelf()))
 
 
 class _NoShelf:

@@ -197,10 +197,9 @@ async def _with_samples(out: Out, chosen: Settings, ending: asyncio.Event) -> in
     from publisher import first_start
     from publisher.app import open_app
 
-    reaching = first_start.reaching_the_receiver(chosen)
     async with (
         first_start.running_receiver(chosen) as account,
-        open_app(reaching, extra_accounts=[account]) as app,
+        open_app(chosen, extra_accounts=[account]) as app,
         _running(app, ROLES) as service,
     ):
         out.zone = app.zone
