@@ -1,0 +1,187 @@
+"""What a claim costs while a thousand, a hundred thousand and a million deliveries wait: it should not grow.
+
+The rows are made in bulk, through the product's own tables. Each round claims 100 deliveries (2 of each of 50
+channels) and then defers them to the end of the queue, so that the number waiting stays the same and every round
+meets other rows. `python -m bench.claims` prints what one claimed delivery costs.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import uvloop
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import BigInteger, Connection, Select, Text, cast, func, insert, literal, select, text, true
+
+from bench.webhooks import databases
+from content_queue.model import Claimed, Outcome
+from content_queue.states import DeliveryEvent, DeliveryState, RevisionState
+from content_queue.store import Store
+from content_queue.tables import channels, deliveries, fanouts, items, revisions
+
+SIZES = (1_000, 100_000, 1_000_000)
+CHANNELS = tuple(f"hook{n:02}" for n in range(50))
+ROOMS = dict.fromkeys(CHANNELS, 2)
+BATCH = sum(ROOMS.values())
+ROUNDS = 80
+WARM_UP = 10  # rounds that are not counted: statements are compiled, pages are read
+BASE = 1_767_225_600_000_000  # microseconds; every delivery is due between here and NOW
+NOW = BASE + 10**12
+
+
+def _numbers(connection: Connection, first: int, last: int) -> Select[Any]:
+    """first, first + 1, ... last as the column `n`."""
+    if connection.dialect.name == "postgresql":
+        return select(func.generate_series(first, last).label("n"))
+    one = select(literal(first).label("n")).cte("numbers", recursive=True)
+    every = one.union_all(select(one.c.n + 1).where(one.c.n < last))
+    return select(every.c.n)
+
+
+def fill(connection: Connection, first: int, last: int) -> None:
+    """Items `first` to `last`, each released to every channel and waiting there; the books stay balanced."""
+    n = _numbers(connection, first, last).subquery().c.n
+    name, at = literal("item-", Text) + cast(n, Text), literal(BASE, BigInteger) + n
+    _copy(connection, items, {"id": name, "created_at": at})
+    facts: dict[str, Any] = {
+        "item_id": name,
+        "number": 1,
+        "state": RevisionState.RELEASED.value,
+        "content": b"{}",
+        "content_hash": "0" * 64,
+        "title": "t",
+        "column_slug": "notices",
+        "drafter": "a",
+        "source": b"",
+        "source_format": "json",
+        "created_at": at,
+        "report": "{}",
+        "note": "",
+    }
+    _copy(connection, revisions, facts)
+    r = revisions.c
+    new = r.created_at.between(BASE + first, BASE + last)
+    made = {"item_id": r.item_id, "revision_id": r.id, "deliveries": len(CHANNELS), "at": r.created_at}
+    _copy(connection, fanouts, made, new)
+    waiting = {
+        "item_id": r.item_id,
+        "revision_id": r.id,
+        "revision": r.number,
+        "channel": channels.c.name,
+        "column_slug": r.column_slug,
+        "operation": "publish",
+        "state": DeliveryState.WAITING.value,
+        "due_at": r.created_at,
+        "created_at": r.created_at,
+        "updated_at": r.created_at,
+    }
+    everywhere = revisions.join(channels, true())
+    _copy(connection, deliveries, waiting, new, everywhere)
+
+
+def _copy(connection: Connection, table: Any, values: dict[str, Any], where: Any = None, source: Any = None) -> None:
+    columns = [v if hasattr(v, "label") else literal(v, table.c[k].type) for k, v in values.items()]
+    rows = select(*columns) if source is None else select(*columns).select_from(source)
+    connection.execute(insert(table).from_select(list(values), rows if where is None else rows.where(where)))
+
+
+def _open(connection: Connection) -> None:
+    connection.execute(insert(channels), [{"name": name} for name in CHANNELS])
+
+
+def _look_over(connection: Connection) -> None:
+    """What PostgreSQL does by itself within a minute of such growth."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("ANALYZE"))
+
+
+def _deferred(claim: Claimed, due: int) -> Outcome:
+    return Outcome(
+        delivery_id=claim.id,
+        token=claim.token,
+        item_id=claim.item_id,
+        channel=claim.channel,
+        events=(DeliveryEvent.START, DeliveryEvent.DEFER),
+        state=DeliveryState.WAITING,
+        at=NOW,
+        counted=True,
+        due_at=due,
+        reason="bench",
+    )
+
+
+async def _round(store: Store, number: int) -> tuple[float, float]:
+    """Seconds for the claim and for the record, each with its commit."""
+    token = f"round-{number}"
+    began = time.perf_counter()
+    got = await store.deliveries.claim(ROOMS, token=token, worker="bench", now=NOW, lease=NOW + 10**9)
+    claimed = time.perf_counter()
+    assert len(got) == BATCH, f"{len(got)} of {BATCH} were claimed"
+    later = [_deferred(claim, BASE + 10**9 + number) for claim in got]
+    asked = time.perf_counter()
+    moved = await store.deliveries.record(later, holds={}, now=NOW)
+    recorded = time.perf_counter()
+    assert len(moved) == BATCH
+    return claimed - began, recorded - asked
+
+
+async def _measure(address: str, sizes: Sequence[int], rounds: int) -> list[dict[str, Any]]:
+    store = Store(address, key=Ed25519PrivateKey.generate(), origin="bench")
+    await store.migrate()
+    write = store._db.write
+    await write(_open)
+    rows, filled, number = [], 0, 0
+    try:
+        for size in sizes:
+            began = time.perf_counter()
+            await write(fill, filled + 1, size // len(CHANNELS))
+            await write(_look_over)
+            filled, fill_seconds = size // len(CHANNELS), time.perf_counter() - began
+            times = [await _round(store, number + n) for n in range(WARM_UP + rounds)][WARM_UP:]
+            number += WARM_UP + rounds
+            books = await store.deliveries.books()
+            assert books.waiting == books.accepted == filled * len(CHANNELS)
+            rows.append(_row(books.waiting, times, fill_seconds))
+    finally:
+        await store.close()
+    return rows
+
+
+def _row(waiting: int, times: Sequence[tuple[float, float]], fill_seconds: float) -> dict[str, Any]:
+    per_delivery = 1e6 / BATCH
+    claims = sorted(claim for claim, _ in times)
+    return {
+        "waiting": waiting,
+        "claim_us": statistics.median(claims) * per_delivery,
+        "claim_p90_us": claims[len(claims) * 9 // 10] * per_delivery,
+        "record_us": statistics.median(record for _, record in times) * per_delivery,
+        "process_bytes": psutil.Process().memory_info().rss,
+        "fill_seconds": fill_seconds,
+    }
+
+
+def run(sizes: Sequence[int] = SIZES, rounds: int = ROUNDS) -> dict[str, list[dict[str, Any]]]:
+    """Database -> one row a size, smallest first; microseconds are per delivery, commit included."""
+    with tempfile.TemporaryDirectory(prefix="gongbao-bench-") as folder, databases(Path(folder)) as found:
+        return {name: uvloop.run(_measure(address, sizes, rounds)) for name, (address, _) in found.items()}
+
+
+def main() -> None:
+    for name, rows in run().items():
+        print(name)
+        for row in rows:
+            print(
+                f"{row['waiting']:>11,} waiting: claim {row['claim_us']:7.1f} us (p90 {row['claim_p90_us']:7.1f}), "
+                f"record {row['record_us']:7.1f} us, {row['process_bytes'] / 2**20:6.0f} MiB, "
+                f"filled in {row['fill_seconds']:.1f} s"
+            )
+
+
+if __name__ == "__main__":
+    main()
