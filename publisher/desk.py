@@ -94,7 +94,7 @@ class Desk:
         """A new item. The answer comes after the commit. Raises `IntakeError`, `Refused`."""
         submission = await self._read(paper)
         item_id = submission.item_id or new_item_id()
-        reply = _reply(idempotency_key, submission, actor)
+        reply = _reply(idempotency_key, submission, actor, "submit")
         return await self._file(submission, item_id, actor=actor, reply=reply)
 
     async def correct(
@@ -111,7 +111,7 @@ class Desk:
                 bilingual("The file says it is item {other}.", other=submission.item_id),
                 bilingual("Correct that item, or take the id out of the file."),
             )
-        reply = _reply(idempotency_key, submission, actor)
+        reply = _reply(idempotency_key, submission, actor, f"correct {item_id} {note}")
         return await self._file(submission, item_id, actor=actor, note=note, correction=True, reply=reply)
 
     async def _read(self, paper: Paper) -> Submission:
@@ -335,12 +335,13 @@ class Desk:
         )
 
 
-def _reply(key: str | None, submission: Submission, actor: str) -> Reply | None:
-    """The key is the caller's own: two callers may use the same one."""
+def _reply(key: str | None, submission: Submission, actor: str, verb: str) -> Reply | None:
+    """The key is the caller's own: two callers may use the same one. `verb` says what was asked for."""
     if key is None:
         return None
     own = hashlib.sha256(f"{actor}\x00{key}".encode()).hexdigest()
-    request = hashlib.sha256(submission.source + submission.content.canonical()).hexdigest()
+    asked = f"{verb}\x00{submission.item_id}\x00{submission.drafter}\x00".encode()
+    request = hashlib.sha256(asked + submission.source + submission.content.canonical()).hexdigest()
     return Reply(own, request)
 
 
