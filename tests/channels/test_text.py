@@ -106,11 +106,15 @@ def test_a_cut_fits_and_is_a_beginning_at_a_cluster(text: str, limit: int, measu
     assert kept in {end.rstrip() for end in ends}
 
 
-@given(texts, st.integers(1, 60))
-def test_a_cut_is_the_longest(text: str, limit: int) -> None:
-    """Letting the limit grow never shortens the result, and the whole text comes out once it fits."""
-    assert len(cut(text, limit)) <= max(len(cut(text, limit + 1)), len(text))
-    assert cut(text, len(text)) == text
+@given(st.lists(st.sampled_from(["公", "a", "👍🏽", "🇨🇳", "，"]), max_size=30), st.integers(1, 40))
+def test_a_cut_is_the_longest(parts: list[str], limit: int) -> None:
+    """One cluster more would not fit (texts without spaces or protected pieces)."""
+    text = "".join(parts)
+    result = cut(text, limit)
+    if result != text:
+        whole = list(clusters(text))
+        kept = len(list(clusters(result[:-1])))
+        assert len("".join(whole[: kept + 1]) + "…") > limit
 
 
 @pytest.mark.parametrize(

