@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from publisher.checklist import Checklist
+from publisher.checklist.checks.language import traditional_only
 from publisher.checklist.copies import CopyKind, fold_character, make_copy
 from publisher.checklist.digits import PROVINCES
 from publisher.checklist.examples import example_content
@@ -149,3 +150,12 @@ def test_a_secret_mark_is_found_through_blanks(gaps, before) -> None:
     found = _check(f"{before}\n{mark}\n正文", "SEC-01")
     assert [(f.start, f.end) for f in found] == [(len(before) + 1, len(before) + 1 + len(mark))]
     assert not found[0].overridable
+
+
+def test_what_plain_text_and_markup_both_say_is_counted_once() -> None:
+    """A plain-text item shows its first line as the title and leaves it out of the markup."""
+    text = "關於版權的通知\n新聞出版廣電總局發布。"
+    parts = {"title": "x", "body_text": text, "body_html": "<p>新聞出版廣電總局發布。</p>"}
+    content = example_content({"body": text}).model_copy(update=parts)
+    (only,) = [f for f in LOADED.check(content, today=TODAY).findings if f.rule_id == "LAN-01"]
+    assert (only.field, only.count) == ("body", sum(char in traditional_only() for char in text))
