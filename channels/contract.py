@@ -49,7 +49,8 @@ class Post:
     """What one channel is handed for one operation. Times are microseconds since 1970 UTC.
 
     `key` is the idempotency key: the same item, revision, account and operation give the same key for ever.
-    `remote` is what the earlier publish returned (edit and recall only). `reason` and `note` say why a
+    `released_at` is when the revision left the queue, `occurred_at` when this operation was decided (a recall
+    comes later than the release). `remote` is what the earlier publish returned (edit and recall only). `reason` and `note` say why a
     revision was corrected or withdrawn; both are public.
     """
 
@@ -70,6 +71,7 @@ class Post:
     issuing_body: str
     drafting_unit: str
     released_at: int
+    occurred_at: int
     document_number: str = ""
     index_number: str = ""
     created_on: str = ""

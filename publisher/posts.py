@@ -62,6 +62,7 @@ def build_post(revision: Revision, addresses: Addresses, column_name: str) -> Po
         issuing_body=content.issuing_body,
         drafting_unit=content.drafting_unit,
         released_at=revision.released_at or revision.created_at,
+        occurred_at=revision.released_at or revision.created_at,
         document_number=content.document_number,
         index_number=content.index_number,
         created_on=content.created_on,
@@ -90,6 +91,7 @@ def for_channel(post: Post, claimed: Claimed) -> Post:
         remote=Receipt(*claimed.basis) if claimed.basis else None,
         reason=claimed.cause,
         note=claimed.note,
+        occurred_at=claimed.created_at,
     )
     return own
 

@@ -286,7 +286,7 @@ class Worker:
             lane.channel.capabilities,
             now=self._clock(),
             chance=self._chance,
-            evidence={"began": started, "ms": round(seconds * 1000, 1)},
+            evidence={"began": started, "ms": round(seconds * 1000, 1), **_timing(answer)},
         )
         if isinstance(answer, Exception) and str(judgement.outcome.reason).startswith("surprise_"):
             log.error("an adapter let a surprise escape", exc_info=answer, extra={"delivery": claimed.id})
@@ -367,6 +367,12 @@ class Worker:
                     log.exception("leases could not be extended")
                 else:
                     self._leases |= {t: lease for t in tokens if t in self._tokens}
+
+
+def _timing(answer: object) -> dict[str, object]:
+    """What the transport knows of a refused request: when its answer began, and whether anything left."""
+    timing = getattr(answer, "timing", None)
+    return {} if timing is None else {"first_byte_ms": timing.first_byte, "left": timing.sent}
 
 
 def _emptied(queue: deque[Claimed]) -> list[Claimed]:

@@ -181,7 +181,7 @@ CHANGES: list[dict[str, Any]] = [
     {"url": "https://example.gov.cn/x"},
     {"column_name": "别的"},
     {"title": "别的"},
-    {"released_at": 5},
+    {"occurred_at": 5},
 ]
 
 

@@ -30,6 +30,7 @@ def post(**changes: Any) -> Post:
         issuing_body="示例局",
         drafting_unit="办公室",
         released_at=1_767_225_600_000_001,
+        occurred_at=1_767_225_600_000_001,
         document_number="示发〔2026〕12号",
         index_number="000014349/2026-00012",
         created_on="2025-12-30",

@@ -26,7 +26,7 @@ def event(post: Post, body_limit: int) -> bytes:
     mark = (
         *(post.item_id, post.revision, post.operation, post.content_hash, post.url, post.column_name),
         *(post.title, post.summary, post.html),
-        *(post.released_at, post.reason, post.note, original, body_limit),
+        *(post.occurred_at, post.reason, post.note, original, body_limit),
     )
     made = _kept.get(mark)
     if made is None:
@@ -39,7 +39,7 @@ def event(post: Post, body_limit: int) -> bytes:
 
 def encode(post: Post, body_limit: int) -> bytes:
     data = _withdrawn(post) if post.operation is Operation.RECALL else _shown(post, body_limit)
-    whole = {"type": TYPES[post.operation], "timestamp": instant(post.released_at), "data": data}
+    whole = {"type": TYPES[post.operation], "timestamp": instant(post.occurred_at), "data": data}
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
 
 
