@@ -88,7 +88,11 @@ def _guarded(parts: WebParts, routes: list[web.RouteDef]) -> list[web.RouteDef]:
 
         return inner
 
-    return [web.RouteDef(r.method, r.path, guarded(r.handler), r.kwargs) for r in routes]
+    async def other(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, ("GET", "HEAD"))
+
+    own = [web.RouteDef(r.method, r.path, guarded(r.handler), r.kwargs) for r in routes]
+    return own + [web.RouteDef("*", r.path, guarded(other), {}) for r in routes]
 
 
 @contextlib.asynccontextmanager

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from config.settings import HERE
@@ -110,9 +110,14 @@ class World:
         await self.store.access.seen(Process("w1", ("worker",), now, now), forget_before=0)
 
 
+@cache
+def _checklist() -> Checklist:
+    return Checklist.load(HERE / "rules", HERE / "words")
+
+
 async def open_world(store: Store, clock: Any, folder: Path, key: Ed25519PrivateKey) -> AsyncIterator[World]:
     routes, media = Routes(CHANNELS, {}), MediaStore(folder / "media")
-    gate = Gate(Checklist.load(HERE / "rules", HERE / "words"), lambda: date(2026, 1, 2))
+    gate = Gate(_checklist(), lambda: date(2026, 1, 2))
     names = {c.name_zh: c.slug for c in COLUMNS}
     defaults = Defaults(("notices", "policies"), names, "", "示例市版权局", "办公室")
     health = Health(store, CHANNELS, clock, oldest_due_seconds=120)
@@ -140,14 +145,3 @@ async def open_world(store: Store, clock: Any, folder: Path, key: Ed25519Private
     async with serve_web(parts, "127.0.0.1", 0) as port, aiohttp.ClientSession() as session:
         yield World(parts, store, clock, f"http://127.0.0.1:{port}", session)
     renditions.close()
-
-
-@pytest.fixture
-async def world(
-    sqlite_url: str, clock: Callable[[], int], tmp_path: Path, log_key: Ed25519PrivateKey
-) -> AsyncIterator[World]:
-    store = Store(sqlite_url, origin=ORIGIN, key=log_key)
-    await store.migrate()
-    async for made in open_world(store, clock, tmp_path, log_key):
-        yield made
-    await store.close()

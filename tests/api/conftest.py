@@ -1,5 +1,48 @@
-"""Fixtures of the API."""
+"""Fixtures of the API: a running server over SQLite, and one over both databases."""
 
-from api_world import world
+from __future__ import annotations
 
-__all__ = ["world"]
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_world import ORIGIN, World, open_world
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from content_queue.store import Store
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, made once and copied for each test."""
+    path = tmp_path_factory.mktemp("empty") / "gongbao.db"
+
+    async def make() -> None:
+        store = Store(f"sqlite:///{path}")
+        await store.migrate()
+        await store.close()
+
+    asyncio.run(make())
+    return path
+
+
+@pytest.fixture
+async def world(
+    empty_database: Path, clock: Any, tmp_path: Path, log_key: Ed25519PrivateKey
+) -> AsyncIterator[World]:
+    shutil.copy(empty_database, tmp_path / "gongbao.db")
+    store = Store(f"sqlite:///{tmp_path / 'gongbao.db'}", origin=ORIGIN, key=log_key)
+    async for made in open_world(store, clock, tmp_path, log_key):
+        yield made
+    await store.close()
+
+
+@pytest.fixture
+async def either_world(
+    store: Store, clock: Any, tmp_path: Path, log_key: Ed25519PrivateKey
+) -> AsyncIterator[World]:
+    async for made in open_world(store, clock, tmp_path, log_key):
+        yield made

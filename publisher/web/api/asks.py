@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from content_queue.states import DeliveryState, RevisionState
 from publisher.desk import WithdrawalReason
+from publisher.texts import mark
 from publisher.web.api.words import Ask, Hash, Remark, Sentence, Word
 
 MOST = 500  # rows in one answer
@@ -16,7 +17,7 @@ Limit = Annotated[int, Field(ge=1, le=MOST)]
 
 def _web_address(value: str) -> str:
     if not value.startswith(("https://", "http://")):
-        raise ValueError("an address begins with https:// or http://")
+        raise ValueError(mark("an address begins with https:// or http://"))
     return value
 
 
@@ -67,7 +68,7 @@ class LogQuery(Ask):
     @model_validator(mode="after")
     def _one_of(self) -> LogQuery:
         if self.item and self.kind:
-            raise ValueError("give item or kind, not both")
+            raise ValueError(mark("give item or kind, not both"))
         return self
 
 
@@ -104,7 +105,7 @@ class ResolutionAsk(Ask):
     @model_validator(mode="after")
     def _one_of(self) -> ResolutionAsk:
         if (self.live_url is not None) == self.not_out:
-            raise ValueError("give live_url, or not_out: true")
+            raise ValueError(mark("give live_url, or not_out: true"))
         return self
 
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from publisher.texts import bilingual
+from publisher.texts import Text, bilingual
 from publisher.web.api.asks import NoQuery
 from publisher.web.api.faults import PLAIN_HEADERS, BadRequest, invalid, too_large
 from publisher.web.api.parts import WebParts
@@ -106,7 +106,7 @@ async def read_json(request: web.Request, model: type[BaseModel]) -> BaseModel:
         )
     raw = await read_bytes(request, SMALL)
     if not isinstance(_parsed(raw), dict):
-        raise _malformed("a JSON object is expected")
+        raise _malformed(bilingual("a JSON object is expected"))
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
@@ -116,12 +116,13 @@ async def read_json(request: web.Request, model: type[BaseModel]) -> BaseModel:
 def _parsed(raw: bytes) -> Any:
     try:
         return json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "it is no JSON in UTF-8"
-        raise _malformed(where) from None
+    except json.JSONDecodeError as error:
+        raise _malformed(bilingual("line {line}", line=error.lineno)) from None
+    except (ValueError, RecursionError):
+        raise _malformed(bilingual("it is no text in UTF-8")) from None
 
 
-def _malformed(where: str) -> BadRequest:
+def _malformed(where: Text) -> BadRequest:
     message = bilingual("The body is not valid JSON ({where}).", where=where)
     return BadRequest(400, "malformed_json", message, bilingual("Send one JSON object in UTF-8."))
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from content_queue.store import Conflict, Forbidden, StoreClosed, Unknown
 from publisher.intake import IntakeError
+from publisher.intake.problems import quoted
 from publisher.problems import Held, NotAllowed, NotFound, Problem, Refused
 from publisher.texts import Text, bilingual, mark
 from publisher.web.api.answers import Fault, FieldProblem
@@ -62,8 +63,8 @@ class BadRequest(Problem):
 
 def invalid(error: ValidationError, status: int = 422) -> BadRequest:
     """Names the field and the rule it breaks; the value is left out, for it may be a secret."""
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    fields = [_field(".".join(str(p) for p in e["loc"]), e["type"], e["msg"]) for e in found]
+    found = error.errors(include_input=False, include_url=False)
+    fields = [_field(".".join(str(p) for p in e["loc"]), e["type"], e.get("ctx", {}), e["msg"]) for e in found]
     return BadRequest(
         status,
         "invalid_request",
@@ -73,16 +74,31 @@ def invalid(error: ValidationError, status: int = 422) -> BadRequest:
     )
 
 
-def _field(place: str, kind: str, said: str) -> dict[str, Any]:
-    known = {
-        "missing": bilingual("{field} is missing.", field=place),
-        "extra_forbidden": bilingual("{field} is not known here.", field=place),
-    }
-    message = known.get(kind) or bilingual("{field} does not fit: {rule}.", field=place or "JSON", rule=said)
+_RULES: Mapping[str, str] = {
+    "missing": mark("{field} is missing."),
+    "extra_forbidden": mark("{field} is not known here."),
+    "greater_than_equal": mark("{field} must be at least {ge}."),
+    "less_than_equal": mark("{field} must be at most {le}."),
+    "string_too_long": mark("{field} may have at most {max_length} characters."),
+    "string_too_short": mark("{field} must not be empty."),
+    "string_pattern_mismatch": mark("{field} has a form or characters that are not taken."),
+    "enum": mark("{field} must be one of: {expected}."),
+    "int_parsing": mark("{field} must be a whole number."),
+}
+
+
+def _field(place: str, kind: str, context: Mapping[str, Any], said: str) -> dict[str, Any]:
+    name = quoted(place, 80)
+    if kind in _RULES:
+        message = bilingual(_RULES[kind], **{**context, "field": name})
+    else:
+        own = isinstance(context.get("error"), ValueError)
+        rule = bilingual(str(context["error"])) if own else Text(said, said)
+        message = bilingual("{field} does not fit: {rule}.", field=name or "JSON", rule=rule)
     remedy = bilingual("Look at /api/v1/openapi.json for what is expected.")
     return {
         "code": kind,
-        "field": place,
+        "field": name,
         "line": None,
         "message": message.as_dict(),
         "remedy": remedy.as_dict(),
@@ -106,6 +122,9 @@ def as_problem(error: Exception) -> Problem | None:
         return _intake(error)
     if isinstance(error, web.HTTPException):
         return _http(error)
+    if isinstance(error, (web.RequestPayloadError, ConnectionError)):
+        message = bilingual("The body of the request broke off.")
+        return BadRequest(400, "broken_body", message, bilingual("Send it again."))
     if isinstance(error, Unknown):
         return NotFound("not_found", bilingual(error.template, **error.facts), bilingual("Check the name."))
     if isinstance(error, Conflict):
@@ -182,7 +201,7 @@ def respond(
     )
     return web.Response(
         status=problem.status,
-        body=fault.model_dump_json(exclude_none=True).encode(),
+        body=fault.model_dump_json(exclude=None if incident else {INCIDENT}).encode(),
         content_type=PROBLEM_TYPE,
         charset=None,
         headers={**PLAIN_HEADERS, "X-Request-Id": request_id, **_extra_headers(problem)},

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.multipart import MultipartReader
 from pydantic import ValidationError
 
@@ -96,7 +98,7 @@ async def _read_form(request: web.Request, parts: WebParts) -> _Form:
             if isinstance(part, MultipartReader) or count > MOST_PARTS:
                 raise _bad_form(bilingual("The form has nested or too many parts."))
             left -= await _take(form, part, left, parts)
-    except (ValueError, AssertionError, LookupError, RuntimeError) as error:
+    except (HttpProcessingError, ValueError, AssertionError, LookupError, RuntimeError) as error:
         raise _bad_form(bilingual("The form is not well-formed.")) from error
     if form.raw is None:
         raise _bad_form(bilingual("The form has no part named {name}.", name=ITEM_PART))
@@ -105,7 +107,7 @@ async def _read_form(request: web.Request, parts: WebParts) -> _Form:
 
 async def _take(form: _Form, part: BodyPartReader, left: int, parts: WebParts) -> int:
     """Puts one part where it belongs; returns its size."""
-    name, filename = part.name or "", part.filename
+    name, filename = part.name or "", _true_name(part.filename)
     if name == ITEM_PART:
         if form.raw is not None:
             raise _bad_form(bilingual("The form has two parts named {name}.", name=ITEM_PART))
@@ -123,6 +125,17 @@ async def _take(form: _Form, part: BodyPartReader, left: int, parts: WebParts) -
     raw = await _read_part(part, min(left, FIELD_BYTES))
     form.fields[name] = raw.decode("utf-8")
     return len(raw)
+
+
+def _true_name(filename: str | None) -> str | None:
+    """Some clients percent-encode a name that is not ASCII, others send it as it is; a literal `%` is left alone."""
+    if not filename or "%" not in filename:
+        return filename
+    try:
+        decoded = unquote(filename, errors="strict")
+    except UnicodeDecodeError:
+        return filename
+    return filename if decoded.isascii() else decoded
 
 
 async def _read_part(part: BodyPartReader, limit: int) -> bytes:

@@ -121,6 +121,8 @@ def _expect(endpoint: Endpoint, parts: WebParts) -> Callable[[web.Request], Awai
 
     async def handler(request: web.Request) -> web.StreamResponse | None:
         try:
+            if request.headers.get("Expect", "").lower() != "100-continue":
+                raise web.HTTPExpectationFailed
             await _enter(request, endpoint, parts)
             if endpoint.takes is Takes.SUBMISSION:
                 form = request.content_type == "multipart/form-data"
@@ -129,9 +131,9 @@ def _expect(endpoint: Endpoint, parts: WebParts) -> Callable[[web.Request], Awai
             response = refusal(error, request, parts)
             response.force_close()
             return response
-        if request.version >= (1, 1) and request.headers.get("Expect", "").lower() == "100-continue":
+        if request.version >= (1, 1):
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0
+            request.writer.output_size = 0  # the answer proper has not begun
         return None
 
     return handler

@@ -62,7 +62,8 @@ def report(kept: Mapping[str, Any] | None, submission: Submission | None = None)
 
 
 def _finding(kept: Mapping[str, Any], submission: Submission | None) -> answers.Found:
-    line = submission.locate(kept["field"], kept["start"]) if submission else None
+    name = "body_text" if kept["field"] == "body" else kept["field"]  # as the checklist calls it
+    line = submission.locate(name, kept["start"]) if submission else None
     known = {k: v for k, v in kept.items() if k in Finding.__dataclass_fields__}
     return answers.Found.model_validate({**known, "source_line": line})
 
