@@ -112,7 +112,8 @@ class Claimed:
     """A delivery in a worker's hand. `token` fences every later move.
 
     `basis` is (remote id, url) of the earlier receipt that an edit or a recall acts on; `cause` and `note`
-    are the typed reason and the public words of a correction or a withdrawal.
+    are the typed reason and the public words of a correction or a withdrawal. `key_since` is when the
+    idempotency key began to count (None: at the making), `doubted` says that an earlier attempt may have put it out.
     """
 
     id: int
@@ -127,6 +128,8 @@ class Claimed:
     token: str
     cause: str = ""
     note: str = ""
+    key_since: int | None = None
+    doubted: bool = False
     basis: tuple[str, str] | None = None
 
 

@@ -139,6 +139,8 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    # When the idempotency key began to count: the making of the delivery, or a person's word to send it again.
+    Column("key_since", BigInteger, nullable=False),
     Column("token", Text),
     Column("lease_until", BigInteger),
     Column("started", Boolean, nullable=False, server_default=text("false")),

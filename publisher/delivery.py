@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from channels.contract import Capabilities, Channel, Editable, Idempotency, Operation, Post, Recallable
-from channels.verdicts import Deferred, Receipt, Rejected, Suspended, Verdict
+from channels.verdicts import Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
 from content_queue.model import Claimed, Outcome
 from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
 from publisher import retry
@@ -140,13 +140,21 @@ def _row(
 
 
 def _repeat_is_dropped(claimed: Claimed, capabilities: Capabilities, due: int) -> bool:
-    """Counted from the delivery's making, which is never later than the first request."""
+    """Counted from the delivery's making (or a person's word), which is never later than the first request."""
     if capabilities.idempotency is Idempotency.NATURAL:
         return True
     if capabilities.idempotency is Idempotency.NONE:
         return False
     lifetime = capabilities.key_lifetime
-    return lifetime is None or due < claimed.created_at + int(lifetime * retry.SECOND)
+    since = claimed.created_at if claimed.key_since is None else claimed.key_since
+    return lifetime is None or due < since + int(lifetime * retry.SECOND)
+
+
+def may_send(claimed: Claimed, capabilities: Capabilities, now: int) -> Verdict | None:
+    """None, or why nothing may be sent: it may be out already, and the platform no longer knows its key."""
+    if not claimed.doubted or _repeat_is_dropped(claimed, capabilities, now):
+        return None
+    return OutcomeUnknown("key_expired", "an earlier attempt may be out and the key has outlived its time")
 
 
 def _reason(answer: object) -> str:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from channels.contract import Channel
-from channels.verdicts import Rejected
+from channels.verdicts import Receipt, Rejected, Verdict
 from content_queue.model import ChannelState, Claimed
 from content_queue.store import Store
 from publisher.clock import SECOND, Clock
-from publisher.delivery import Judgement, judge, must_start_first, send
+from publisher.delivery import Judgement, judge, may_send, must_start_first, send
 from publisher.posts import HashMismatch, Posts
 
 log = logging.getLogger(__name__)
@@ -278,7 +278,9 @@ class Worker:
             self._forget(claimed.token)
             return
         began, started = time.perf_counter(), self._clock()
-        answer = await send(lane.channel, post) if post else Rejected("hash_mismatch", "not the signed bytes")
+        answer: Receipt | Verdict | Exception | None = may_send(claimed, lane.channel.capabilities, started)
+        if answer is None:
+            answer = await send(lane.channel, post) if post else Rejected("hash_mismatch", "not the signed bytes")
         seconds = time.perf_counter() - began
         judgement = judge(
             claimed,

@@ -209,6 +209,8 @@ def _claim(
             token=token,
             cause=r.cause,
             note=r.note,
+            key_since=r.key_since,
+            doubted=bool(r.doubted),
             basis=bases.get(r.basis_id) if r.basis_id is not None else None,
         )
         for r in rows
@@ -351,7 +353,7 @@ def _resend(connection: Connection, delivery_id: int, now: int, actor: str, reas
     events = (DeliveryEvent.RESEND,) if delivery.state in resendable else ()
     after = follow(DELIVERY_TABLE, delivery.state, events)
     fanout.may_resend(connection, delivery)
-    fresh = {"attempts": 0} if delivery.state is not DeliveryState.WAITING else {}
+    fresh = {"attempts": 0, "key_since": now} if delivery.state is not DeliveryState.WAITING else {}
     _moved(connection, delivery, {"state": after, "due_at": now, "updated_at": now, **fresh})
     facts = {"was": delivery.state, "state": after, "reason": reason, "channel": delivery.channel}
     append(connection, [line(now, "resend", actor, item=delivery.item_id, delivery=delivery.id, **facts)])

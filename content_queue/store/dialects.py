@@ -24,7 +24,7 @@ _PG_CLAIM = text(
     # an array: the planner would take `picked` for a tenth of the queue and read the whole table beside it
     " started = false WHERE deliveries.id = ANY(ARRAY(SELECT id FROM picked)) "
     "RETURNING deliveries.id, item_id, revision_id, revision, channel, operation, attempts, created_at,"
-    " basis_id, column_slug, cause, note"
+    " basis_id, column_slug, cause, note, key_since, doubted"
 )
 
 # One row holds everything: every row that Python's driver fetches gives the interpreter lock away and waits for it.
@@ -39,7 +39,7 @@ _SQLITE_CLAIM = (
 )
 _SQLITE_CLAIMED = (
     "SELECT json_group_array(json_array(id, item_id, revision_id, revision, channel, operation, attempts,"
-    " created_at, basis_id, column_slug, cause, note)) FROM deliveries"
+    " created_at, basis_id, column_slug, cause, note, key_since, doubted)) FROM deliveries"
     " WHERE id IN (SELECT value FROM json_each(?)) AND token = ?"
 )
 
@@ -102,6 +102,8 @@ class ClaimedRow(NamedTuple):
     column_slug: str
     cause: str
     note: str
+    key_since: int
+    doubted: bool
 
 
 def claim(

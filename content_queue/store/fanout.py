@@ -198,6 +198,7 @@ def _insert(
                 "due_at": PARKED if plan.after_id else now,
                 "created_at": now,
                 "updated_at": now,
+                "key_since": now,
                 "cause": cause,
                 "note": note,
                 "after_id": plan.after_id,

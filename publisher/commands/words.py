@@ -71,6 +71,10 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "http_413": (mark("the post is too large for the receiver (HTTP 413)"), _MEND),
         "http_429": (mark("the receiver asks us to slow down (HTTP 429)"), _LATER),
         "lease_expired": (mark("the worker that held it ended or hung"), _LATER),
+        "key_expired": (
+            mark("an earlier attempt may be out, and the receiver no longer knows its key: nothing was sent"),
+            mark("Look whether it is out, then: gongbao resolve {id}."),
+        ),
         "hash_mismatch": (
             mark("the stored bytes are not the signed ones: nothing was sent"),
             mark("Somebody changed the database. Run gongbao verify-log and call whoever answers for security."),

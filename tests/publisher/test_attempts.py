@@ -157,7 +157,8 @@ class TestSend:
     async def test_what_a_channel_cannot_do_is_rejected(self, operation: Operation, reason: str) -> None:
         texts = dict.fromkeys(("summary", "html", "text", "url", "column", "column_name", "content_type"), "")
         more = dict.fromkeys(("language", "issuing_body", "drafting_unit", "content_hash", "title"), "")
-        post = Post(key="k", operation=operation, item_id="item-1", revision=1, released_at=0, occurred_at=0, **texts, **more)
+        named = {"key": "k", "item_id": "item-1", "revision": 1, "released_at": 0, "occurred_at": 0}
+        post = Post(operation=operation, **named, **texts, **more)
         answer = await send(Plain(), post)
         assert isinstance(answer, Rejected)
         assert answer.reason == reason
@@ -165,5 +166,6 @@ class TestSend:
     async def test_a_surprise_is_handed_back_as_a_value(self) -> None:
         texts = dict.fromkeys(("summary", "html", "text", "url", "column", "column_name", "content_type"), "")
         more = dict.fromkeys(("language", "issuing_body", "drafting_unit", "content_hash", "title"), "")
-        post = Post(key="k", operation=Operation.PUBLISH, item_id="i", revision=1, released_at=0, occurred_at=0, **texts, **more)
+        named = {"key": "k", "item_id": "i", "revision": 1, "released_at": 0, "occurred_at": 0}
+        post = Post(operation=Operation.PUBLISH, **named, **texts, **more)
         assert isinstance(await send(Plain(), post), RuntimeError)

@@ -130,12 +130,13 @@ class TestPosts:
     def test_what_differs_by_channel(self) -> None:
         post = build_post(revision(content()), ADDRESSES, "Notices")
         claimed = Claimed(
-            7, "item-1", 3, 2, "hook", "notices", "recall", 0, 1, "t", "error", "a wrong date", ("r", "u")
+            7, "item-1", 3, 2, "hook", "notices", "recall", 0, 8, "t", "error", "a wrong date", basis=("r", "u")
         )
         mine = for_channel(post, claimed)
         assert mine.key == idempotency_key("item-1", 2, "hook", "recall")
         assert (mine.operation, mine.remote) == (Operation.RECALL, Receipt("r", "u"))
         assert (mine.reason, mine.note) == ("error", "a wrong date")
+        assert (mine.released_at, mine.occurred_at) == (5, 8)
 
     async def test_a_revision_is_built_once_and_a_failure_is_forgotten(self) -> None:
         loads = []

@@ -268,6 +268,30 @@ class TestAnswers:
             await come_to(store, S.IN_DOUBT, ids)
         assert len(a.got) == 1
 
+    async def test_a_doubted_delivery_that_was_parked_until_its_key_died_waits_for_a_person(self, store: Store) -> None:
+        """Lost once and due again within the key's life, then paused for longer than that."""
+
+        async def lost_then_taken(post: Post) -> Receipt:
+            if len(a.got) == 1:
+                await store.channels.pause("a", reason="test", actor="op", now=now())
+                raise OutcomeUnknown("timeout")
+            return Receipt("r")
+
+        ids = await publish(store, "a")
+        a = channel("a", lost_then_taken, lifetime=60)
+        async with running(make_worker(store, a)):
+            await come_to(store, S.WAITING, ids)
+            await until(lambda: _true(len(a.got) == 1))
+        later = make_worker(store, a, clock=lambda: now() + 61 * SECOND)
+        await store.channels.resume("a", actor="op", now=now())
+        async with running(later):
+            await come_to(store, S.IN_DOUBT, ids)
+            assert len(a.got) == 1
+            assert (await get(store, ids[0])).reason == "key_expired"
+            await store.deliveries.resend(ids[0], now=now() + 61 * SECOND, actor="op", reason="it is not there")
+            await come_to(store, S.SENT, ids)
+        assert len(a.got) == 2
+
     async def test_an_account_that_cannot_publish_pauses_its_channel(self, store: Store) -> None:
         ids = await publish(store, "a", "b", count=8)
         a, b = channel("a", raising(Suspended("token_expired")), parallel=2), channel("b")
