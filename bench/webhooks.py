@@ -11,7 +11,7 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +30,10 @@ from content_queue.model import NewRevision, Signoff
 from content_queue.store import Store
 from publisher.clock import now
 from publisher.content import Content, Openness, content_hash
+from publisher.lanes import Pace
 from publisher.posts import Addresses, Posts, build_post, for_channel
 from publisher.process import calm_collector
-from publisher.worker import Pace, Worker
+from publisher.worker import Worker
 
 ITEMS, ENDPOINTS, BODY = 400, 50, 3_300  # the event around the body makes it about 4 KB
 SECRET = "whsec_" + "Z29uZ2Jhby1iZW5jaC1zZWNyZXQtMDEyMzQ1Njc4OQ=="
@@ -253,14 +254,14 @@ async def _measure(
 
 def run(items: int = ITEMS, rounds: int = 3, only: str = "") -> dict[str, Any]:
     results = {}
-    with tempfile.TemporaryDirectory(prefix="gongbao-bench-") as folder, sink() as port:
-        with databases(Path(folder)) as found:
-            for name, (address, processes) in found.items():
-                if only in ("", name):
-                    measure: Callable[[], Awaitable[dict[str, Any]]] = lambda a=address, p=processes: _measure(
-                        a, p, port, items, rounds
-                    )
-                    results[name] = uvloop.run(measure())
+    with (
+        tempfile.TemporaryDirectory(prefix="gongbao-bench-") as folder,
+        sink() as port,
+        databases(Path(folder)) as found,
+    ):
+        for name, (address, processes) in found.items():
+            if only in ("", name):
+                results[name] = uvloop.run(_measure(address, processes, port, items, rounds))
     return results
 
 

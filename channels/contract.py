@@ -50,8 +50,8 @@ class Post:
 
     `key` is the idempotency key: the same item, revision, account and operation give the same key for ever.
     `released_at` is when the revision left the queue, `occurred_at` when this operation was decided (a recall
-    comes later than the release). `remote` is what the earlier publish returned (edit and recall only). `reason` and `note` say why a
-    revision was corrected or withdrawn; both are public.
+    comes later than the release). `remote` is what the earlier publish returned (edit and recall only). `reason`
+    and `note` say why a revision was corrected or withdrawn; both are public.
     """
 
     key: str

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     base_url: str = ""
+    # Health and metrics of a process without the web role; unset: it listens nowhere.
+    vitals_port: int | None = Field(None, ge=0, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     # Networks that channels may reach although they are not public, comma-separated.
     allow_networks: Annotated[tuple[Network, ...], NoDecode] = ()

@@ -10,14 +10,14 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from channels.contract import Channel
 from channels.verdicts import Receipt, Rejected, Verdict
 from content_queue.model import ChannelState, Claimed
 from content_queue.store import Store
 from publisher.clock import SECOND, Clock
-from publisher.delivery import Judgement, judge, may_send, must_start_first, send
+from publisher.delivery import Judgement, judge, may_send, send
+from publisher.lanes import Lane, Pace
 from publisher.posts import HashMismatch, Posts
 
 log = logging.getLogger(__name__)
@@ -26,44 +26,6 @@ IDLE_SECONDS = 1.0  # how often the queue is looked at when nobody wakes us
 REFRESH_SECONDS = 1.0  # how old our knowledge of pauses and switches may be; promise 7 allows 5 s
 RECORD_LIMIT = 512  # outcomes in one commit
 BACKOFF_SECONDS = 1.0  # after the database refused
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """`in_hand` bounds claims held at once (in flight or next); `ahead` is how many a lane may hold beyond what
-    runs, as a multiple of its parallelism."""
-
-    in_hand: int = 1024
-    ahead: int = 4
-    lease: int = 30 * SECOND
-    drain_seconds: float = 20
-
-
-class Lane:
-    """One channel's claims in this worker: at most `parallel` runners take from the deque.
-
-    `shutting` counts answers that shut the channel (a pause, a Retry-After) and are not recorded yet.
-    """
-
-    __slots__ = ("channel", "name", "parallel", "queue", "running", "shutting", "start_first")
-
-    def __init__(self, name: str, channel: Channel) -> None:
-        self.name, self.channel = name, channel
-        self.parallel = channel.capabilities.parallel
-        self.start_first = must_start_first(channel.capabilities)
-        self.queue: deque[Claimed] = deque()
-        self.running = 0
-        self.shutting = 0
-
-    def room(self, ahead: int) -> int:
-        return self.parallel * ahead - self.running - len(self.queue)
-
-    def hungry(self, ahead: int) -> bool:
-        """Whether a claim is worth its transaction."""
-        return not self.shutting and self.room(ahead) * 2 >= self.parallel * ahead
-
-    def idle(self) -> bool:
-        return not self.running and not self.queue
 
 
 class Worker:

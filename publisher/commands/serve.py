@@ -22,8 +22,9 @@ from publisher.texts import bilingual, mark
 
 if TYPE_CHECKING:
     from content_queue.model import Delivery, Item
-    from publisher.app import App, Service, Settings
+    from publisher.app import App, Settings
     from publisher.first_start import Handed
+    from publisher.service import Service
 
 TITLE_CELLS = 24  # of the first screen, so that a terminal of 100 columns shows whole addresses beside it
 ROLES = ("web", "worker", "scheduler")  # config/settings.py ROLES; a test holds them equal
@@ -101,7 +102,7 @@ async def _plain(out: Out, chosen: Settings, roles: Sequence[str], ending: async
 
 @contextlib.asynccontextmanager
 async def _running(app: App, roles: Sequence[str]) -> AsyncIterator[Service]:
-    from publisher.app import Service
+    from publisher.service import Service
 
     service = Service(app, roles)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -14,6 +15,8 @@ from pydantic import BaseModel
 
 from publisher.health import Health, Readiness
 from publisher.metrics import Metrics
+from publisher.problems import Problem
+from publisher.texts import bilingual
 from publisher.web.api.answers import Alive, HealthProblem, Ready
 from publisher.web.api.faults import PLAIN_HEADERS
 from publisher.web.api.parts import WebParts
@@ -30,8 +33,8 @@ READY_SECONDS = 5.0  # a database that takes longer is not ready
 BACKLOG = 1024
 
 
-class ListenError(Exception):
-    """The address cannot be listened on."""
+class ListenError(OSError):
+    """The address cannot be listened on; `errno` says why."""
 
 
 def make_web(parts: WebParts) -> web.Application:
@@ -135,6 +138,14 @@ async def _listen(site: web.TCPSite, host: str, port: int) -> None:
         await site.start()
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
-        what = "another program listens there" if taken else (error.strerror or type(error).__name__)
-        remedy = "stop that program, or choose another port with GONGBAO_PORT"
-        raise ListenError(f"cannot listen on {host}:{port}: {what}; {remedy}") from error
+        raise ListenError(
+            "port_taken" if taken else "cannot_listen",
+            bilingual("Another program listens on {host}:{port}.", host=host, port=port)
+            if taken
+            else bilingual("It is not possible to listen on {host}:{port}: {what}.", host=host, port=port, what=_said(error)),
+            bilingual("Stop that program, or choose another address with GONGBAO_HOST and GONGBAO_PORT."),
+        ) from error
+
+
+def _said(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else type(error).__name__

@@ -149,9 +149,15 @@ async def test_books_that_do_not_balance_are_told(world: World, monkeypatch: pyt
 
 async def test_a_port_that_is_taken_is_told_plainly(world: World) -> None:
     port = int(world.base.rpartition(":")[2])
-    with pytest.raises(ListenError, match=rf"127\.0\.0\.1:{port}: another program listens there.*GONGBAO_PORT"):
+    with pytest.raises(ListenError) as caught:
         async with serve_web(world.parts, "127.0.0.1", port):
             pass
+    assert (caught.value.code, str(port) in caught.value.message.zh) == ("port_taken", True)
+    assert "GONGBAO_PORT" in caught.value.remedy.en
+    with pytest.raises(ListenError) as caught:
+        async with serve_web(world.parts, "192.0.2.1", 0):  # a documentation address (RFC 5737): never ours
+            pass
+    assert caught.value.code == "cannot_listen"
 
 
 async def test_a_process_without_pages_still_tells_how_it_is(world: World) -> None:

@@ -22,8 +22,9 @@ from content_queue.store import Store
 from publisher import worker as worker_module
 from publisher.clock import SECOND, now
 from publisher.content import Content, Openness
+from publisher.lanes import Pace
 from publisher.posts import Addresses, Posts
-from publisher.worker import Pace, Worker
+from publisher.worker import Worker
 
 S = DeliveryState
 Answer = Callable[[Post], Awaitable[Receipt]]

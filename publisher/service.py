@@ -1,0 +1,166 @@
+"""The running parts of one process: web, worker and scheduler, each of which may live in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+
+from channels.registry import kinds
+from content_queue.audit_log import encode_vkey
+from content_queue.store import Process
+from publisher.app import App, Transports, build_channels
+from publisher.clock import SECOND
+from publisher.keys import load_public
+from publisher.lanes import Pace
+from publisher.metrics import Metrics
+from publisher.posts import Posts
+from publisher.process import calm_collector
+from publisher.release import Releaser
+from publisher.schedule import Schedule
+from publisher.shelf import StoreShelfReader
+from publisher.web.refresher import Refresher
+from publisher.web.renditions import Renditions
+from publisher.web.server import WebParts, serve_vitals, serve_web
+from publisher.worker import Worker
+
+log = logging.getLogger(__name__)
+
+MIB = 1024 * 1024
+SIGN_OF_LIFE_SECONDS = 3
+REAP_SECONDS = 5
+EXPIRY_SECONDS = 10
+RESEND_AFTER_CRASH = 2 * SECOND
+FORGET_PROCESS_SECONDS = 120
+
+
+class Service:
+    """The running parts of one process. `start`, then `wait_closed` or `stop`."""
+
+    def __init__(self, app: App, roles: Sequence[str]) -> None:
+        self.app, self.roles = app, tuple(roles)
+        self.name = f"{socket.gethostname()}-{os.getpid()}"
+        self._started_at = app.clock()
+        self._stack = contextlib.AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stoppers: list[Callable[[], None]] = []
+        self.metrics = Metrics(app.store, app.health, app.clock)
+        self.port: int | None = None
+
+    async def start(self) -> None:
+        schedule = Schedule()
+        schedule.every(SIGN_OF_LIFE_SECONDS, "sign-of-life", self._sign_of_life)
+        if "worker" in self.roles:
+            await self._start_worker()
+        if "scheduler" in self.roles:
+            self._plan(schedule)
+        if "web" in self.roles:
+            await self._start_web()
+        elif self.app.settings.vitals_port is not None:
+            vitals = serve_vitals(self.app.health, self.metrics, self.app.settings.host, self.app.settings.vitals_port)
+            self.port = await self._stack.enter_async_context(vitals)
+        await self._sign_of_life()
+        await self.app.store.wake.start()
+        self._stack.push_async_callback(self.app.store.wake.stop)
+        schedule.start()
+        calm_collector()
+        self._stack.callback(schedule.stop)
+
+    async def stop(self) -> None:
+        """Drains the worker, then lets go of everything in the reverse order of starting."""
+        for stopper in self._stoppers:
+            stopper()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+        if "scheduler" in self.roles:
+            await self.app.store.log.seal(now=self.app.clock())
+        with contextlib.suppress(Exception):
+            await self.app.store.access.gone(self.name)
+
+    async def failed(self) -> None:
+        """Returns when a part has ended although nobody stopped it."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.Event().wait()
+
+    async def _start_worker(self) -> None:
+        app = self.app
+        transports = Transports(app.settings)
+        channels = build_channels(app, transports)
+        await self._stack.enter_async_context(transports)
+        names = {c.slug: c.name_zh for c in app.site.columns}
+        posts = Posts(app.store.items.revision, app.addresses, lambda slug: names.get(slug, slug))
+        pace = Pace(
+            in_hand=app.settings.concurrency,
+            lease=int(app.settings.lease_seconds * SECOND),
+            drain_seconds=app.settings.drain_seconds,
+        )
+        worker = Worker(
+            app.store, channels, posts, name=self.name, clock=app.clock, pace=pace, observe=self.metrics.attempt
+        )
+        releaser = Releaser(app.store, app.gate, app.routes, app.clock)
+        self.worker = worker
+        for part in (worker, releaser):
+            app.store.wake.subscribe(part.wake)
+            self._stoppers.append(part.stop)
+            self._tasks.append(asyncio.create_task(part.run(), name=type(part).__name__))
+
+    async def _start_web(self) -> None:
+        app = self.app
+        renditions = Renditions(StoreShelfReader(app.store.shelf), app.site)
+        self._stack.callback(renditions.close)
+        await renditions.refresh()
+        refresher = Refresher(renditions)
+        app.store.wake.subscribe(refresher.wake)
+        self._stoppers.append(refresher.stop)
+        self._tasks.append(asyncio.create_task(refresher.run(), name="Refresher"))
+        parts = WebParts(
+            desk=app.desk,
+            store=app.store,
+            health=app.health,
+            metrics=self.metrics,
+            renditions=renditions,
+            media=app.media,
+            site=app.site,
+            signing=app.signing,
+            routes=app.routes,
+            clock=app.clock,
+            body_limit=(app.settings.source_mb + app.settings.attachment_mb) * MIB,
+            source_limit=app.settings.source_mb * MIB,
+            log_vkey=encode_vkey(app.agency.log_origin, load_public(app.settings.data_dir / "keys")),
+        )
+        web = serve_web(parts, app.settings.host, app.settings.port)
+        self.port = await self._stack.enter_async_context(web)
+
+    def _plan(self, schedule: Schedule) -> None:
+        app = self.app
+        schedule.every(app.settings.seal_seconds, "seal", lambda: app.store.log.seal(now=app.clock()))
+        schedule.every(REAP_SECONDS, "leases", self._reap)
+        schedule.every(EXPIRY_SECONDS, "expiry", self._expire)
+
+    async def _sign_of_life(self) -> None:
+        now = self.app.clock()
+        process = Process(self.name, self.roles, self._started_at, now)
+        await self.app.store.access.seen(process, forget_before=now - FORGET_PROCESS_SECONDS * SECOND)
+
+    async def _reap(self) -> None:
+        """Every process knows every channel's promise, so any of them may take back what a dead one held."""
+        keyed = frozenset(
+            a.name for a in self.app.accounts if a.on and kinds()[a.kind].capabilities.idempotency != "none"
+        )
+        gone = await self.app.store.deliveries.expire_leases(
+            now=self.app.clock(), resend=keyed, backoff=RESEND_AFTER_CRASH
+        )
+        if gone:
+            log.warning("leases ran out", extra={"deliveries": [d.id for d in gone]})
+
+    async def _expire(self) -> None:
+        now = self.app.clock()
+        for revision in await self.app.store.items.expired(now=now):
+            await self.app.store.deliveries.withdraw(
+                revision.item_id, reason="expired", note="", now=now, actor="system"
+            )
