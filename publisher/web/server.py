@@ -15,8 +15,6 @@ from pydantic import BaseModel
 
 from publisher.health import Health, Readiness
 from publisher.metrics import Metrics
-from publisher.problems import Problem
-from publisher.texts import bilingual
 from publisher.web.api.answers import Alive, HealthProblem, Ready
 from publisher.web.api.faults import PLAIN_HEADERS
 from publisher.web.api.parts import WebParts
@@ -34,7 +32,7 @@ BACKLOG = 1024
 
 
 class ListenError(OSError):
-    """The address cannot be listened on; `errno` says why."""
+    """The address cannot be listened on: the system's `errno`, and a text that says where and what to do."""
 
 
 def make_web(parts: WebParts) -> web.Application:
@@ -138,14 +136,6 @@ async def _listen(site: web.TCPSite, host: str, port: int) -> None:
         await site.start()
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
-        raise ListenError(
-            "port_taken" if taken else "cannot_listen",
-            bilingual("Another program listens on {host}:{port}.", host=host, port=port)
-            if taken
-            else bilingual("It is not possible to listen on {host}:{port}: {what}.", host=host, port=port, what=_said(error)),
-            bilingual("Stop that program, or choose another address with GONGBAO_HOST and GONGBAO_PORT."),
-        ) from error
-
-
-def _said(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else type(error).__name__
+        what = "another program listens there" if taken else os.strerror(error.errno or 0)
+        remedy = "stop it, or choose another address with GONGBAO_HOST and GONGBAO_PORT"
+        raise ListenError(error.errno, f"cannot listen on {host}:{port}: {what}; {remedy}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import time
 from typing import Any
@@ -152,12 +153,12 @@ async def test_a_port_that_is_taken_is_told_plainly(world: World) -> None:
     with pytest.raises(ListenError) as caught:
         async with serve_web(world.parts, "127.0.0.1", port):
             pass
-    assert (caught.value.code, str(port) in caught.value.message.zh) == ("port_taken", True)
-    assert "GONGBAO_PORT" in caught.value.remedy.en
+    assert caught.value.errno == errno.EADDRINUSE
+    assert re.search(rf"127\.0\.0\.1:{port}: another program listens there.*GONGBAO_PORT", str(caught.value))
     with pytest.raises(ListenError) as caught:
         async with serve_web(world.parts, "192.0.2.1", 0):  # a documentation address (RFC 5737): never ours
             pass
-    assert caught.value.code == "cannot_listen"
+    assert caught.value.errno == errno.EADDRNOTAVAIL
 
 
 async def test_a_process_without_pages_still_tells_how_it_is(world: World) -> None:
