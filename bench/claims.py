@@ -80,6 +80,7 @@ def fill(connection: Connection, first: int, last: int) -> None:
         "due_at": r.created_at,
         "created_at": r.created_at,
         "updated_at": r.created_at,
+        "key_since": r.created_at,
     }
     everywhere = revisions.join(channels, true())
     _copy(connection, deliveries, waiting, new, everywhere)
