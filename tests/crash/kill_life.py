@@ -27,6 +27,7 @@ from typing import Any
 
 import publisher.app
 import publisher.retry
+import publisher.service
 from config.settings import Settings
 from content_queue.states import DELIVERED, DeliveryState, RevisionState
 from publisher.app import App, Checklist, open_app
@@ -63,7 +64,7 @@ class Order:
 def quick() -> None:
     """Turns the waits down to the scale of these lives; everything else is the product as it is."""
     publisher.retry.CAPS_SECONDS = WAITS_SECONDS + WAITS_SECONDS[-1:] * (publisher.retry.ATTEMPTS - 5)
-    publisher.app.RESEND_AFTER_CRASH = AFTER_CRASH
+    publisher.service.RESEND_AFTER_CRASH = AFTER_CRASH
     loaded = functools.cache(Checklist.load)
     Checklist.load = lambda *_: loaded(CONFIG / "rules", CONFIG / "words")
     importlib.import_module("sqlalchemy.dialects.postgresql.psycopg")
