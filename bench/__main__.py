@@ -3,114 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 from rich.console import Console
 
-from bench import checklist, claims, feeds, webhooks
-from bench.report import Row, Section, busy, page, page_part, table
+from bench.report import Section, busy, page, page_part, table
+from bench.suite import RUNNERS, TITLES
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-MIB = 2**20
-
-
-def run_webhooks(quick: bool) -> Section:
-    results = webhooks.run(items=40, rounds=1) if quick else webhooks.run()
-    rows = [row for name, found in results.items() for row in _webhook_rows(name, found)]
-    first = next(iter(results.values()))
-    note = (
-        f"{first['requests']:,} requests of about 4 KB to {webhooks.ENDPOINTS} endpoints, median of {first['rounds']} "
-        "rounds; the bare client signs the same bodies and keeps nothing."
-    )
-    return Section("webhooks", TITLES["webhooks"], rows, (note,))
-
-
-def _webhook_rows(name: str, r: dict[str, Any]) -> list[Row]:
-    rate, bare, ready = (f"{r[key]:,.0f}/s" for key in ("rate", "bare_rate", "presigned_rate"))
-    times = r["cpu_us"] / r["bare_cpu_us"]
-    return [
-        Row(f"{name}: deliveries recorded, to a bare client that signs", rate, bare, r["ratio"], ("at least", 0.8)),
-        Row(f"{name}: the same, to a bare client that only sends", rate, ready, r["ratio_presigned"]),
-        Row(f"{name}: CPU a delivery", f"{r['cpu_us']:.0f} us", f"{r['bare_cpu_us']:.0f} us", times),
-    ]
-
-
-def run_feeds(quick: bool) -> Section:
-    if quick:
-        feeds.SECONDS, feeds.ROUNDS = 0.3, 1
-    result = feeds.run()
-    rows = [_poll_row(label, result[key]) for key, label in _POLLS.items()]
-    note = f"A feed of {result['body_bytes']:,} bytes compressed, {result['connections']} connections."
-    return Section("feeds", TITLES["feeds"], rows, (note,))
-
-
-_POLLS = {"304": "304, nothing new", "200_gzip": "200, compressed"}
-
-
-def _poll_row(label: str, r: dict[str, Any]) -> Row:
-    return Row(label, f"{r['ours']:,}/s", f"{r['constant']:,}/s", r["ratio"], ("at least", 0.8))
-
-
-def run_claims(quick: bool) -> Section:
-    results = claims.run((1_000, 10_000), 20) if quick else claims.run()
-    rows = [row for name, found in results.items() for row in _claim_rows(name, found)]
-    note = (
-        f"Microseconds are per delivery, commit included: median of the rounds, each {claims.BATCH} deliveries over "
-        f"{len(claims.CHANNELS)} channels. The bound is the cost at the smallest size. The memory is that of the "
-        "claiming process; most of its growth on SQLite is the page cache, which has a fixed limit."
-    )
-    return Section("claims", TITLES["claims"], rows, (note,))
-
-
-def _claim_rows(name: str, found: Sequence[dict[str, Any]]) -> list[Row]:
-    first, last = found[0], found[-1]
-    rows = []
-    for r in found:
-        aim = ("at most", 1.5) if r is last else None
-        ratio = None if r is first else r["claim_us"] / first["claim_us"]
-        bound = "" if r is first else f"{first['claim_us']:.0f} us"
-        claimed = f"{r['claim_us']:.0f} us"
-        rows.append(Row(f"{name}: a claim, {r['waiting']:,} waiting", claimed, bound, ratio, aim))
-    rows.append(Row(f"{name}: recording its outcome, {last['waiting']:,} waiting", f"{last['record_us']:.0f} us"))
-    rows.append(Row(f"{name}: memory, {last['waiting']:,} waiting", f"{last['process_bytes'] / MIB:.0f} MiB"))
-    return rows
-
-
-def run_checklist(quick: bool) -> Section:
-    del quick  # it takes a few seconds
-    result = checklist.run()
-    first, last = result["sizes"][0], result["sizes"][-1]
-    rows = [
-        Row(
-            f"{r['characters']:,} characters",
-            f"{r['characters_per_second']:,.0f}/s",
-            "" if r is first else f"{first['characters_per_second']:,.0f}/s",
-            None if r is first else r["characters_per_second"] / first["characters_per_second"],
-        )
-        for r in result["sizes"]
-    ]
-    rows.append(Row(f"memory at {last['characters']:,} characters", f"{last['peak_bytes'] / MIB:.0f} MiB"))
-    loaded = f"{result['rules']} rules, loaded in {result['load_seconds'] * 1000:.0f} ms."
-    note = f"{loaded} The bound is the speed at {first['characters']:,} characters: reading should stay linear."
-    return Section("checklist", TITLES["checklist"], rows, (note,))
-
-
-TITLES = {
-    "webhooks": "Signed webhooks, from queued to recorded",
-    "feeds": "Feed polls, to a handler of constant bytes",
-    "claims": "Claims while many deliveries wait",
-    "checklist": "The checklist",
-}
-RUNNERS: dict[str, Callable[[bool], Section]] = {
-    "webhooks": run_webhooks,
-    "feeds": run_feeds,
-    "claims": run_claims,
-    "checklist": run_checklist,
-}
 
 
 class Taken(NamedTuple):
