@@ -38,11 +38,10 @@ SEED = bytes(range(32, 64))
 SIGNING_KEY = "whsk_" + base64.b64encode(SEED).decode()
 PUBLIC_KEY = Ed25519PrivateKey.from_private_bytes(SEED).public_key()
 PATIENCE_SECONDS = 25
-TITLE = "关于举办版权培训班的通知"
 NOTICE = """---
 id: {id}
-title: {title}
-column: notices
+title: 关于举办版权培训班的通知
+column: {column}
 content_type: 服务通知
 openness: 主动公开
 drafter: 编辑甲
@@ -141,8 +140,8 @@ class House:
         paper = Paper(path.read_bytes(), path.name, DirectoryFiles(path.parent), overrides=sample_overrides(path))
         return await self.app.desk.submit(paper, actor=EDITOR)
 
-    async def submit(self, item_id: str, title: str = TITLE, more: str = "", words: str = "") -> Filed:
-        return await self.app.desk.submit(notice(item_id, title, more, words), actor=EDITOR)
+    async def submit(self, item_id: str, **facts: str) -> Filed:
+        return await self.app.desk.submit(notice(item_id, **facts), actor=EDITOR)
 
     async def sign(self, item_id: str, *stages: str) -> Revision | None:
         """All stages, or those named."""
@@ -170,8 +169,9 @@ class House:
         await until(settled)
 
 
-def notice(item_id: str, title: str, more: str = "", words: str = "") -> Paper:
-    text = NOTICE.format(id=item_id, title=title, more=more, words=words)
+def notice(item_id: str, column: str = "notices", more: str = "", words: str = "") -> Paper:
+    """`more` are further lines of the front matter."""
+    text = NOTICE.format(id=item_id, column=column, more=more, words=words)
     return Paper(text.encode(), "notice.md", MappingFiles())
 
 
