@@ -10,18 +10,19 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import BigInteger, Connection, Select, Text, cast, func, insert, literal, select, text, true
+from sqlalchemy import BigInteger, Connection, Select, Table, Text, cast, func, insert, literal, select, text, true
 
+from bench.webhooks import _queue as release_some
 from bench.webhooks import databases
 from content_queue.model import Claimed, Outcome
-from content_queue.states import DeliveryEvent, DeliveryState, RevisionState
+from content_queue.states import DeliveryEvent, DeliveryState
 from content_queue.store import Store
 from content_queue.tables import channels, deliveries, fanouts, items, revisions
 
@@ -46,55 +47,30 @@ def _numbers(connection: Connection, first: int, last: int) -> Select[Any]:
 
 
 def fill(connection: Connection, first: int, last: int) -> None:
-    """Items `first` to `last`, each released to every channel and waiting there; the books stay balanced."""
+    """Items `first` to `last`, like the one that is there: released to every channel, waiting, in balanced books."""
     n = _numbers(connection, first, last).subquery().c.n
     name, at = literal("item-", Text) + cast(n, Text), literal(BASE, BigInteger) + n
     _copy(connection, items, {"id": name, "created_at": at})
-    facts: dict[str, Any] = {
-        "item_id": name,
-        "number": 1,
-        "state": RevisionState.RELEASED.value,
-        "content": b"{}",
-        "content_hash": "0" * 64,
-        "title": "t",
-        "column_slug": "notices",
-        "drafter": "a",
-        "source": b"",
-        "source_format": "json",
-        "created_at": at,
-        "report": "{}",
-        "note": "",
-    }
-    _copy(connection, revisions, facts)
+    _copy(connection, revisions, {"item_id": name, "created_at": at})
     r = revisions.c
     new = r.created_at.between(BASE + first, BASE + last)
-    made = {"item_id": r.item_id, "revision_id": r.id, "deliveries": len(CHANNELS), "at": r.created_at}
-    _copy(connection, fanouts, made, new)
-    waiting = {
-        "item_id": r.item_id,
-        "revision_id": r.id,
-        "revision": r.number,
-        "channel": channels.c.name,
-        "column_slug": r.column_slug,
-        "operation": "publish",
-        "state": DeliveryState.WAITING.value,
-        "due_at": r.created_at,
-        "created_at": r.created_at,
-        "updated_at": r.created_at,
-        "key_since": r.created_at,
-    }
-    everywhere = revisions.join(channels, true())
-    _copy(connection, deliveries, waiting, new, everywhere)
+    of_it = {"item_id": r.item_id, "revision_id": r.id}
+    _copy(connection, fanouts, {**of_it, "at": r.created_at}, new)
+    waiting = {**of_it, "channel": channels.c.name, "due_at": r.created_at, "created_at": r.created_at}
+    _copy(connection, deliveries, waiting, new, revisions.join(channels, true()))
 
 
-def _copy(connection: Connection, table: Any, values: dict[str, Any], where: Any = None, source: Any = None) -> None:
-    columns = [v if hasattr(v, "label") else literal(v, table.c[k].type) for k, v in values.items()]
-    rows = select(*columns) if source is None else select(*columns).select_from(source)
+def _copy(
+    connection: Connection, table: Table, changed: Mapping[str, Any], where: Any = None, source: Any = None
+) -> None:
+    """Many rows like the first one of the table; numbered by the database, unless `changed` says how."""
+    like = connection.execute(select(table).limit(1)).one()._mapping
+    values = {c.name: changed.get(c.name, literal(like[c.name], c.type)) for c in table.c}
+    if "id" not in changed:
+        del values["id"]
+    rows = select(*values.values())
+    rows = rows if source is None else rows.select_from(source)
     connection.execute(insert(table).from_select(list(values), rows if where is None else rows.where(where)))
-
-
-def _open(connection: Connection) -> None:
-    connection.execute(insert(channels), [{"name": name} for name in CHANNELS])
 
 
 def _look_over(connection: Connection) -> None:
@@ -147,9 +123,9 @@ async def _rounds(store: Store, number: int, rounds: int) -> list[tuple[float, f
 async def _measure(address: str, sizes: Sequence[int], rounds: int) -> list[dict[str, Any]]:
     store = Store(address, key=Ed25519PrivateKey.generate(), origin="bench")
     await store.migrate()
+    await release_some(store, list(CHANNELS), items=1, run=0)  # the first item; all others are like it
     write = store._db.write
-    await write(_open)
-    rows, filled, number = [], 0, 0
+    rows, filled, number = [], 1, 0
     try:
         for size in sizes:
             began = time.perf_counter()
