@@ -28,6 +28,7 @@ class Revision:
     report: Mapping[str, Any] | None = None
     released_at: int | None = None
     note: str = ""
+    submitter: str = ""
 
     @property
     def facts(self) -> dict[str, object]:

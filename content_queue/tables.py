@@ -62,6 +62,7 @@ revisions = Table(
     Column("title", Text, nullable=False),
     Column("column_slug", Text, nullable=False),
     Column("drafter", Text, nullable=False),
+    Column("submitter", Text, nullable=False),
     Column("source", LargeBinary, nullable=False),
     Column("source_format", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),

@@ -81,6 +81,7 @@ def _sqlite_engine(url: URL, *, size: int) -> Engine:
     engine = create_engine(
         url,
         poolclass=QueuePool,
+        hide_parameters=True,  # an error's text goes to the log; the values may be somebody's data
         pool_size=size,
         max_overflow=0,
         connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
@@ -126,6 +127,7 @@ class Database:
             pool_size=size,
             max_overflow=2,
             pool_pre_ping=False,
+            hide_parameters=True,
             isolation_level="READ COMMITTED",
             connect_args={"connect_timeout": 10, "prepare_threshold": 3},
         )

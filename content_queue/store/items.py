@@ -179,7 +179,7 @@ def _submit(
     for revision in older:
         if revision.state in sources(REVISION_TABLE, RevisionEvent.SUPERSEDE) - {RevisionState.RELEASED}:
             move(connection, revision, RevisionEvent.SUPERSEDE, now, actor, by="a newer revision")
-    revision_id = _insert_revision(connection, new, len(older) + 1, now)
+    revision_id = _insert_revision(connection, new, len(older) + 1, now, actor)
     if reply:
         facts = {"key": reply.key, "request_hash": reply.request_hash, "item_id": new.item_id}
         connection.execute(insert(replies).values(**facts, revision=len(older) + 1, at=now))
@@ -228,7 +228,7 @@ def _insert_item(connection: Connection, item_id: str, now: int) -> None:
         raise Conflict("Item {item} was submitted by somebody else just now.", item=item_id) from error
 
 
-def _insert_revision(connection: Connection, new: NewRevision, number: int, now: int) -> int:
+def _insert_revision(connection: Connection, new: NewRevision, number: int, now: int, actor: str) -> int:
     row = connection.execute(
         insert(revisions)
         .values(
@@ -240,6 +240,7 @@ def _insert_revision(connection: Connection, new: NewRevision, number: int, now:
             title=new.title,
             column_slug=new.column,
             drafter=new.drafter,
+            submitter=actor,
             source=new.source,
             source_format=new.source_format,
             created_at=now,
@@ -339,6 +340,8 @@ def _may_sign(
         )
     if signoff.person == revision.drafter:
         raise Forbidden("The drafter may not sign.")
+    if signoff.person == revision.submitter:
+        raise Forbidden("Whoever submitted it may not sign.")
     if signoff.person in people:
         raise Forbidden("One person signs one stage; this person has signed another.")
 

@@ -49,7 +49,7 @@ async def listing(out: Out) -> None:
             (t.id, t.name, t.role, out.words(_standing(t, now)), out.time(t.created_at), out.time(t.expires_at))
             for t in found
         ]
-        out.table(("Token", "Name", "Role", "State", "Made", "Ends"), rows)
+        out.table(("Token", "Name", "Role", "State", "Made", "Expires"), rows)
 
 
 def _standing(token: Token, now: int) -> str:

@@ -84,8 +84,8 @@ def test_a_cut_off_end_is_found_with_a_checkpoint_from_outside(told: Desk, tmp_p
         ("UPDATE deliveries SET remote_id = 'r2'", "remote_id"),
         ("DELETE FROM deliveries", "missing"),
         ("INSERT INTO deliveries (item_id, revision_id, revision, channel, column_slug, operation, state, due_at,"
-         " created_at, updated_at, key_since) SELECT item_id, revision_id, revision, 'x', column_slug, operation, 'failed', 0, 0,"
-         " 0, 0 FROM deliveries", "unknown"),
+         " created_at, updated_at, key_since) SELECT item_id, revision_id, revision, 'x', column_slug, operation,"
+         " 'failed', 0, 0, 0, 0 FROM deliveries", "unknown"),
     ],
 )  # fmt: skip
 def test_a_delivery_edited_behind_the_logs_back_is_found(told: Desk, statement: str, what: str) -> None:

@@ -85,9 +85,8 @@ async def test_writers_and_sequencer_side_by_side(trade: Trade) -> None:
     await trade.check()
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer: ids follow commits
 async def test_nothing_is_sealed_past_an_open_transaction(trade: Trade, database_url: str) -> None:
-    if database_url.startswith("sqlite"):
-        pytest.skip("SQLite has one writer: ids follow commits")
     insert = (
         "INSERT INTO log_entries (tx, at, kind, actor, body) "
         "VALUES (pg_current_xact_id()::text::bigint, 1, 'slow', 'x', '{}')"

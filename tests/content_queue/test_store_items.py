@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from queue_trade import STAGES, Trade, paper
 
+from content_queue.model import Signoff
 from content_queue.states import RevisionState
 from content_queue.store import Conflict, Forbidden, Unknown
 
@@ -136,6 +137,13 @@ class TestSignOff:
         await trade.sign(revision, "first", "bo")
         with pytest.raises(Forbidden):
             await trade.sign(revision, "second", "bo")
+
+    async def test_whoever_submitted_it_signs_nothing(self, trade: Trade) -> None:
+        """Naming somebody else as the drafter does not help."""
+        revision = await trade.submit("item-1", drafter="an")
+        signoff = Signoff(revision.id, STAGES[0], revision.submitter, revision.content_hash, trade.clock())
+        with pytest.raises(Forbidden):
+            await trade.store.items.sign(signoff, stages=STAGES, actor=revision.submitter)
 
     async def test_the_drafter_signs_nothing(self, trade: Trade) -> None:
         revision = await trade.submit("item-1", drafter="an")

@@ -163,6 +163,7 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("column_slug", sa.Text(), nullable=False),
         sa.Column("drafter", sa.Text(), nullable=False),
+        sa.Column("submitter", sa.Text(), nullable=False),
         sa.Column("source", sa.LargeBinary(), nullable=False),
         sa.Column("source_format", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
