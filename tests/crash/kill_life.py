@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import content_queue.store.engine
 import publisher.app
 import publisher.retry
 import publisher.service
@@ -40,6 +41,7 @@ CONFIG = Path(publisher.app.__file__).parents[1] / "config"
 LEASE_SECONDS = 1.2  # below the setting's own bound: lives here last a fraction of a second
 TICK_SECONDS = 0.1  # how often the scheduler's work is done
 WAITS_SECONDS = (0.05, 0.1, 0.2, 0.3)  # caps of the retry schedule, otherwise up to hours
+SILENT_MS = 1_500  # 20 s
 AFTER_CRASH = 50_000  # microseconds; RESEND_AFTER_CRASH is 2 s
 SIGNERS = (("first", "审核乙"), ("second", "审核丙"), ("final", "局领导丁"))
 EDITORS = 5
@@ -48,13 +50,15 @@ LONGEST_SECONDS = 45  # a life that has not drained by then is stuck
 
 @dataclass(frozen=True)
 class Order:
-    """What a life is told. `last`: nothing new is begun; the life ends by itself when nothing is left to do."""
+    """What a life is told. `last`: nothing new is begun; the life ends by itself when nothing is left to do.
+    Without editors it only works off what others left."""
 
     data: str
     config: str
     url: str
     seed: int
     last: bool
+    editors: int = EDITORS
 
     @property
     def journal(self) -> Path:
@@ -65,6 +69,7 @@ def quick() -> None:
     """Turns the waits down to the scale of these lives; everything else is the product as it is."""
     publisher.retry.CAPS_SECONDS = WAITS_SECONDS + WAITS_SECONDS[-1:] * (publisher.retry.ATTEMPTS - 5)
     publisher.service.RESEND_AFTER_CRASH = AFTER_CRASH
+    content_queue.store.engine.SILENT_MS = SILENT_MS
     loaded = functools.cache(Checklist.load)
     Checklist.load = lambda *_: loaded(CONFIG / "rules", CONFIG / "words")
     importlib.import_module("sqlalchemy.dialects.postgresql.psycopg")
@@ -221,7 +226,7 @@ async def live(order: Order) -> None:
         ]
         before = told(order.journal)
         try:
-            await asyncio.gather(*(Editor(app, order, n, before).work() for n in range(EDITORS)))
+            await asyncio.gather(*(Editor(app, order, n, before).work() for n in range(order.editors)))
             await nothing_left(app)
         finally:
             for chore in chores:

@@ -47,6 +47,10 @@ class Receiver:
     unsigned: int = 0
     behaves: bool = False
     port: int = 0
+    weights: tuple[float, ...] = (72, 12, 4, 4, 4, 4, 0.3)  # of `MOODS`
+
+    def slow_only(self) -> None:
+        self.weights = (2, 8, 0, 0, 0, 0, 0)
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port}/{name}"
@@ -69,7 +73,7 @@ class Receiver:
     async def _answer(
         self, writer: asyncio.StreamWriter, name: str, headers: dict[str, str], body: bytes
     ) -> bool:
-        mood = "good" if self.behaves else self.chance.choices(MOODS, WEIGHTS)[0]
+        mood = "good" if self.behaves else self.chance.choices(MOODS, self.weights)[0]
         if mood == "slow":
             await asyncio.sleep(self.chance.random() * SLOW_SECONDS)
         if not self._note(name, headers, body, taken=mood in TAKING):
@@ -92,7 +96,6 @@ class Receiver:
 
 
 MOODS = ("good", "slow", "refused", "taken_error", "reset", "taken_reset", "limit")
-WEIGHTS = (72, 12, 4, 4, 4, 4, 0.3)
 TAKING = frozenset({"good", "slow", "taken_error", "taken_reset"})
 
 

@@ -63,9 +63,9 @@ class Nursery:
     process: subprocess.Popen[str]
     order: kill_life.Order
 
-    def bear(self, *, last: bool = False) -> int:
+    def bear(self, **facts: int) -> int:
         assert self.process.stdin
-        order = asdict(self.order) | {"last": last}
+        order = asdict(self.order) | facts
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         return self._number()

@@ -1,0 +1,101 @@
+"""A process that stands still beyond its lease (a suspended machine, a long swap) and then goes on.
+
+Meanwhile another process takes over and works everything off. What the first one then says comes too late: it changes
+nothing and is kept as evidence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import kill_judge
+import kill_life
+from kill_judge import Evidence, gather
+from kill_receiver import listening
+from test_kill_nine import Nursery, configured, live_out, nursery
+
+from content_queue.store import Store
+from publisher.keys import load_or_make
+
+pytestmark = [pytest.mark.crash, pytest.mark.xdist_group("kill")]
+
+ENOUGH = int(os.environ.get("GONGBAO_FREEZES", "2"))  # of those that went on
+PATIENCE_SECONDS = 4  # frozen inside a transaction, it keeps the others from writing to SQLite: then it is killed
+ENDS = {-signal.SIGKILL, 1}  # 1: an editor was told that its connection had been ended meanwhile
+
+
+def freeze_once(nest: Nursery, relief: Nursery, seconds: float) -> bool:
+    """Whether it went on after the other had finished."""
+    pid, killed = nest.bear(), threading.Event()
+    time.sleep(seconds)
+    os.kill(pid, signal.SIGSTOP)
+
+    def kill() -> None:
+        killed.set()
+        os.kill(pid, signal.SIGKILL)
+
+    timer = threading.Timer(PATIENCE_SECONDS, kill)
+    timer.start()
+    relief.bear(last=True, editors=0)
+    assert relief.end() == 0, relief.complaints()
+    timer.cancel()
+    timer.join()
+    if not killed.is_set():
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.3)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert nest.end() in ENDS, nest.complaints()
+    return not killed.is_set()
+
+
+def freeze_some(nest: Nursery, relief: Nursery, chance: random.Random) -> list[bool]:
+    went_on: list[bool] = []
+    while went_on.count(True) < ENOUGH and len(went_on) < 6 * ENOUGH:
+        went_on.append(freeze_once(nest, relief, chance.uniform(0.4, 0.8)))
+    return went_on
+
+
+def too_late_changed_nothing(evidence: Evidence) -> None:
+    """Every claim has one end, and the late words are in the log."""
+    assert Counter(e.kind for e in evidence.entries)["late_outcome"] > 0
+    ends = Counter((e.delivery_id, e.ref) for e in evidence.entries if e.kind in ("attempt", "lease_expired"))
+    assert set(ends.values()) == {1}
+
+
+async def test_a_frozen_process_that_goes_on_changes_nothing(database_url: str, tmp_path: Path) -> None:
+    """The order in which a receiver hears is not judged here: a request that was leaving when the process froze
+    leaves when it thaws, and no lease can call it back."""
+    seed = random.randrange(2**32)
+    chance, data = random.Random(seed), tmp_path / "var"
+    data.mkdir()
+    with listening(seed) as receiver:
+        receiver.slow_only()
+        order = kill_life.Order(str(data), str(configured(tmp_path, receiver)), database_url, seed, last=False)
+        with nursery(order) as nest, nursery(order) as relief:
+            went_on = freeze_some(nest, relief, chance)
+            receiver.behaves = True
+            live_out(nest)
+        store = Store(database_url)
+        try:
+            evidence = await gather(store, order.journal, receiver)
+            key = load_or_make(data / "keys", "unused").public_key()
+            await kill_judge.judge(store, evidence, key, ordered=False)
+        finally:
+            await store.close()
+    print(f"seed {seed}: {went_on}, late outcomes {Counter(e.kind for e in evidence.entries)['late_outcome']}")
+    assert went_on.count(True) == ENOUGH
+    if not database_url.startswith("sqlite"):
+        assert all(went_on)  # the server ends the transaction of a client that has fallen silent
+    too_late_changed_nothing(evidence)
