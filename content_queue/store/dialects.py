@@ -19,12 +19,14 @@ _PG_CLAIM = text(
     "picked AS (SELECT d.id FROM room CROSS JOIN LATERAL ("
     " SELECT id FROM deliveries WHERE channel = room.channel AND state = 'waiting' AND due_at <= :now"
     " AND column_slug <> ALL(CAST(:stopped AS text[]))"
-    " ORDER BY due_at, id LIMIT room.n FOR UPDATE SKIP LOCKED) d) "
-    "UPDATE deliveries SET state = 'claimed', token = :token, lease_until = :lease, updated_at = :now,"
+    " ORDER BY due_at, id LIMIT room.n FOR UPDATE SKIP LOCKED) d), "
+    "taken AS (UPDATE deliveries SET state = 'claimed', token = :token, lease_until = :lease, updated_at = :now,"
     # an array: the planner would take `picked` for a tenth of the queue and read the whole table beside it
     " started = false WHERE deliveries.id = ANY(ARRAY(SELECT id FROM picked)) "
     "RETURNING deliveries.id, item_id, revision_id, revision, channel, operation, attempts, created_at,"
-    " basis_id, column_slug, cause, note, key_since, doubted"
+    " basis_id, column_slug, cause, note, key_since, doubted) "
+    "SELECT CAST(coalesce(json_agg(json_build_array(id, item_id, revision_id, revision, channel, operation, attempts,"
+    " created_at, basis_id, column_slug, cause, note, key_since, doubted)), '[]') AS text) FROM taken"
 )
 
 # One row holds everything: every row that Python's driver fetches gives the interpreter lock away and waits for it.
@@ -44,14 +46,14 @@ _SQLITE_CLAIMED = (
 )
 
 _PG_SETTLE = text(
-    "UPDATE deliveries d SET state = v.state, due_at = coalesce(v.due_at, d.due_at),"
+    "WITH moved AS (UPDATE deliveries d SET state = v.state, due_at = coalesce(v.due_at, d.due_at),"
     " attempts = d.attempts + v.counted, remote_id = v.remote_id, url = v.url, reason = v.reason,"
     " doubted = d.doubted OR v.doubted, token = NULL, lease_until = NULL, updated_at = v.at "
-    "FROM unnest(CAST(:id AS bigint[]), CAST(:token AS text[]), CAST(:state AS text[]), CAST(:due_at AS bigint[]),"
-    " CAST(:counted AS int[]), CAST(:remote_id AS text[]), CAST(:url AS text[]), CAST(:reason AS text[]),"
-    " CAST(:doubted AS boolean[]), CAST(:at AS bigint[]))"
-    " AS v(id, token, state, due_at, counted, remote_id, url, reason, doubted, at) "
-    "WHERE d.id = v.id AND d.token = v.token AND d.state IN ('claimed', 'sending') RETURNING d.id"
+    # one JSON text: the driver would build ten arrays element by element
+    "FROM json_to_recordset(CAST(:rows AS json)) AS v(id bigint, token text, state text, due_at bigint, counted int,"
+    " remote_id text, url text, reason text, doubted boolean, at bigint) "
+    "WHERE d.id = v.id AND d.token = v.token AND d.state IN ('claimed', 'sending') RETURNING d.id) "
+    "SELECT CAST(coalesce(json_agg(id), '[]') AS text) FROM moved"
 )
 _SETTLE_FIELDS = ("id", "token", "state", "due_at", "counted", "remote_id", "url", "reason", "doubted", "at")
 
@@ -114,7 +116,7 @@ def claim(
         return _claim_sqlite(connection, rooms, stopped, token, now, lease)
     facts = {"names": list(rooms), "rooms": list(rooms.values()), "stopped": list(stopped)}
     rows = connection.execute(_PG_CLAIM, {**facts, "now": now, "token": token, "lease": lease})
-    return [ClaimedRow(*row) for row in rows]
+    return [ClaimedRow(*row) for row in orjson.loads(rows.scalar_one())]
 
 
 def _claim_sqlite(
@@ -135,6 +137,11 @@ def _claim_sqlite(
         cursor.close()
 
 
+def records(fields: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> str:
+    """Rows as the JSON text that PostgreSQL's `json_to_recordset` reads."""
+    return _json([dict(zip(fields, row, strict=True)) for row in rows])
+
+
 def _one_json(cursor: Any) -> Any:
     return orjson.loads(cursor.fetchone()[0])
 
@@ -151,9 +158,7 @@ def settle(connection: Connection, outcomes: Sequence[Outcome], doubted: Sequenc
     ]
     if connection.dialect.name == "sqlite":
         return _settle_sqlite(connection, rows)
-    columns = zip(*rows, strict=True)
-    facts = {name: list(values) for name, values in zip(_SETTLE_FIELDS, columns, strict=True)}
-    return {row.id for row in connection.execute(_PG_SETTLE, facts)}
+    return set(orjson.loads(connection.execute(_PG_SETTLE, {"rows": records(_SETTLE_FIELDS, rows)}).scalar_one()))
 
 
 def _settle_sqlite(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> set[int]:

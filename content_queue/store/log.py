@@ -18,7 +18,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, text, tuple_
 
 from content_queue.audit_log import BatchRow, EntryRow, Frontier, seal
 from content_queue.model import Entry
-from content_queue.store.dialects import sqlite_rows
+from content_queue.store.dialects import records, sqlite_rows
 from content_queue.store.engine import Database
 from content_queue.tables import deliveries, log_batches, log_entries, meta
 
@@ -32,10 +32,12 @@ _INSERT_SQLITE = (
 _INSERT_PG = text(
     "INSERT INTO log_entries (tx, at, kind, actor, item_id, delivery_id, ref, body) "
     "SELECT pg_current_xact_id()::text::bigint + coalesce((SELECT value FROM meta WHERE key = 'tx_offset'), 0), "
-    "at, kind, actor, item_id, delivery_id, ref, body FROM unnest(CAST(:at AS bigint[]), CAST(:kind AS text[]), "
-    "CAST(:actor AS text[]), CAST(:item AS text[]), CAST(:delivery AS bigint[]), CAST(:ref AS text[]), "
-    "CAST(:body AS text[])) AS v(at, kind, actor, item_id, delivery_id, ref, body)"
+    "at, kind, actor, item, delivery, ref, body FROM json_to_recordset(CAST(:rows AS json)) "
+    "AS v(at bigint, kind text, actor text, item text, delivery bigint, ref text, body text)"
 )
+
+
+_FIELDS = ("at", "kind", "actor", "item", "delivery", "ref", "body")
 
 
 def _encode(facts: Mapping[str, Any]) -> str:
@@ -77,9 +79,7 @@ def append(connection: Connection, lines: Sequence[Line]) -> None:
     if connection.dialect.name == "sqlite":
         sqlite_rows(connection.connection.cursor(), _INSERT_SQLITE, rows)
         return
-    columns = list(zip(*rows, strict=True))
-    names = ("at", "kind", "actor", "item", "delivery", "ref", "body")
-    connection.execute(_INSERT_PG, {n: list(c) for n, c in zip(names, columns, strict=True)})
+    connection.execute(_INSERT_PG, {"rows": records(_FIELDS, rows)})
 
 
 def _entry(row: Any) -> Entry:

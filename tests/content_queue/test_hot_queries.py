@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -152,6 +152,15 @@ def sqlite_claim_plans(connection: Connection, _trade: Trade) -> str:
     return "\n".join(str(r[3]) for s in wanted for r in raw.execute(f"EXPLAIN QUERY PLAN {s}"))
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_statements_are_planned_with_their_values(trade: Trade) -> None:
+    """A prepared claim may otherwise be planned without them, and then reads all that is due: bench/claims.py saw
+    39 ms instead of 35 us a delivery at a million waiting."""
+    asked = "SHOW plan_cache_mode"
+    for run in (trade.store._db.write, trade.store._db.read):
+        assert await run(lambda c: c.execute(text(asked)).scalar_one()) == "force_custom_plan"
+
+
 async def test_the_work_of_a_claim_is_flat(trade: Trade) -> None:
     """Work is counted, not timed: SQLite's instructions, PostgreSQL's buffers."""
     work = []
@@ -182,6 +191,12 @@ def sqlite_work(connection: Connection, now: int) -> int:
     return steps
 
 
+def nodes(plan: Any) -> Iterator[Any]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
 def postgres_work(connection: Connection, now: int) -> int:
     """Buffers that one claim of twenty touches, as the server counts them."""
     from content_queue.store import dialects
@@ -191,6 +206,7 @@ def postgres_work(connection: Connection, now: int) -> int:
     explained = text(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {said}")
     found = connection.execute(explained, facts).scalar_one()
     top = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
-    assert top["Actual Rows"] == 20
+    (taken,) = [node for node in nodes(top) if node["Node Type"] == "ModifyTable"]
+    assert taken["Actual Rows"] == 20
     return int(top["Shared Hit Blocks"]) + int(top["Shared Read Blocks"])
 
