@@ -122,7 +122,7 @@ async def _rounds(store: Store, number: int, rounds: int) -> list[tuple[float, f
 
 async def _measure(address: str, sizes: Sequence[int], rounds: int) -> list[dict[str, Any]]:
     store = Store(address, key=Ed25519PrivateKey.generate(), origin="bench")
-    await store.migrate()
+    await store.migrate(now=0)
     await release_some(store, list(CHANNELS), items=1, run=0)  # the first item; all others are like it
     write = store._db.write
     rows, filled, number = [], 1, 0

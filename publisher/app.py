@@ -138,7 +138,7 @@ async def open_app(
     key = load_or_make(settings.data_dir / "keys", files.agency.log_origin)
     store = Store(settings.database, origin=files.agency.log_origin, key=key)
     try:
-        await store.migrate()
+        await store.migrate(now=clock())
         yield _app(settings, files, accounts, store, clock)
     finally:
         await store.close()

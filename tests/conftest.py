@@ -89,6 +89,6 @@ def log_key() -> Ed25519PrivateKey:
 @pytest.fixture
 async def store(database_url: str, log_key: Ed25519PrivateKey) -> AsyncIterator[Store]:
     made = Store(database_url, origin=ORIGIN, key=log_key)
-    await made.migrate()
+    await made.migrate(now=0)
     yield made
     await made.close()

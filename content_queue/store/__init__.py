@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection
 
 from content_queue.store.access import Access, Process, Token
 from content_queue.store.channels import Channels, Switch
@@ -17,7 +18,7 @@ from content_queue.store.engine import (
     ping,
 )
 from content_queue.store.items import Items, Reply
-from content_queue.store.log import AuditLog
+from content_queue.store.log import AuditLog, continue_numbers
 from content_queue.store.shelf import Shelf, Shown
 from content_queue.store.wake import Wake
 
@@ -43,6 +44,13 @@ __all__ = [
 ]
 
 
+def _ready(connection: Connection, now: int) -> None:
+    from content_queue.migrations import upgrade
+
+    upgrade(connection)
+    continue_numbers(connection, now)
+
+
 class Store:
     """`origin` names the log (a domain-like string); `key` signs checkpoints (None: this process seals nothing)."""
 
@@ -56,11 +64,9 @@ class Store:
         self.log = AuditLog(self._db, origin=origin, key=key)
         self.wake = Wake(self._db)
 
-    async def migrate(self) -> None:
-        """Brings the tables up to date; several processes may call it at once."""
-        from content_queue.migrations import upgrade
-
-        await self._db.write(upgrade)
+    async def migrate(self, *, now: int) -> None:
+        """Brings the tables up to date, and the log's numbers; several processes may call it at once."""
+        await self._db.write(_ready, now)
 
     async def ping(self) -> None:
         await self._db.read(ping)

@@ -44,6 +44,7 @@ class StoreError(Exception):
     |-- Conflict      what the caller saw has changed meanwhile; nothing was stored
     |-- Unknown       no such item, revision, delivery or token
     |-- Forbidden     a rule of the house says no
+    |-- LogDamaged    the sealed log was altered; nothing is sealed on top of it
     `-- StoreClosed   the store has been closed
     """
 
@@ -61,6 +62,10 @@ class Unknown(StoreError):
 
 
 class Forbidden(StoreError):
+    pass
+
+
+class LogDamaged(StoreError):
     pass
 
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import Connection, and_, func, insert, or_, select, text, tuple_
 
-from content_queue.audit_log import BatchRow, EntryRow, Frontier, seal
+from content_queue.audit_log import BatchRow, Checkpoint, EntryRow, Frontier, seal
 from content_queue.model import Entry
 from content_queue.store.dialects import records, sqlite_rows
-from content_queue.store.engine import Database
+from content_queue.store.engine import Database, LogDamaged
 from content_queue.tables import deliveries, log_batches, log_entries, meta
 
 SEAL_LIMIT = 20_000  # entries in one batch; bounds memory and the length of the sealing transaction
@@ -96,7 +96,10 @@ class AuditLog:
         await self._db.write(append, lines)
 
     async def seal(self, *, now: int) -> int:
-        """Seals finished entries into one signed batch; returns how many. 0 when another process is at it."""
+        """Seals finished entries into one signed batch; returns how many. 0 when another process is at it.
+
+        Raises `LogDamaged` when the newest batch is not the one that was signed.
+        """
         return await self._db.write(self._seal, now)
 
     def _seal(self, connection: Connection, now: int) -> int:
@@ -113,7 +116,7 @@ class AuditLog:
         entries = [EntryRow(*row) for row in rows]
         epoch = _meta(connection, "epoch", 1)
         sealed = seal(
-            Frontier.from_bytes(last.frontier) if last else Frontier(),
+            _edge_of_tree(last, self._key.public_key()) if last else Frontier(),
             entries,
             origin=self._origin,
             key=self._key,
@@ -209,6 +212,41 @@ class AuditLog:
             return use(_stream_entries(connection), _stream_batches(connection))
 
         return await self._db.read(look)
+
+
+def continue_numbers(connection: Connection, now: int) -> None:
+    """PostgreSQL, at the start: a database restored into another server counts transactions from anew. The offset
+    puts new entries behind the old ones; the epoch in the checkpoints tells that it happened."""
+    if connection.dialect.name == "sqlite":
+        return
+    c = log_entries.c
+    newest = connection.execute(select(c.tx).order_by(c.tx.desc(), c.id.desc()).limit(1)).scalar()
+    sealed = connection.execute(select(func.max(log_batches.c.last_tx))).scalar()
+    last = max(newest or 0, sealed or 0)
+    current = int(connection.execute(text("SELECT pg_current_xact_id()::text::bigint")).scalar_one())
+    if last < current + _meta(connection, "tx_offset", 0):
+        return
+    epoch = _meta(connection, "epoch", 1) + 1
+    _set_meta(connection, "tx_offset", last - current + 1)
+    _set_meta(connection, "epoch", epoch)
+    append(connection, [line(now, "log_continued", "system", ref="log", epoch=epoch)])
+
+
+def _set_meta(connection: Connection, key: str, value: int) -> None:
+    connection.execute(meta.delete().where(meta.c.key == key))
+    connection.execute(insert(meta).values(key=key, value=value))
+
+
+def _edge_of_tree(last: Any, key: Ed25519PublicKey) -> Frontier:
+    """The tree so far, if it is the one that was signed: nothing is sealed on top of another. Raises `LogDamaged`."""
+    try:
+        frontier = Frontier.from_bytes(last.frontier)
+        signed = Checkpoint.open(last.checkpoint, key)
+    except ValueError as error:
+        raise LogDamaged("The newest batch of the log is damaged; run gongbao verify-log.") from error
+    if (frontier.size, frontier.root()) != (signed.size, signed.root):
+        raise LogDamaged("The newest batch of the log is not the one that was signed; run gongbao verify-log.")
+    return frontier
 
 
 def _mentions(row: Any, delivery_id: int) -> bool:

@@ -37,6 +37,7 @@ _PLAIN: Mapping[str, str] = MappingProxyType(
         "channel_closed": mark("channel {channel} was closed: {reason}"),
         "stopped": mark("{actor} stopped {scope}: {reason}"),
         "started_again": mark("{actor} started {scope} again"),
+        "log_continued": mark("the log goes on in another database server: epoch {epoch}"),
         "token_created": mark("{actor} made the token {token} ({name}, {role})"),
         "token_revoked": mark("{actor} revoked the token {token}"),
     }

@@ -22,7 +22,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def make() -> None:
         store = Store(f"sqlite:///{path}")
-        await store.migrate()
+        await store.migrate(now=0)
         await store.close()
 
     asyncio.run(make())

@@ -131,7 +131,7 @@ class Life(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(prefix="gongbao-model-")
         url = self.make_database()
         self.store = Store(url, origin="test.example/log", key=Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
-        self.run(self.store.migrate())
+        self.run(self.store.migrate(now=0))
         self.clock = Clock()
         self.trade = Trade(self.store, self.clock)
         self.model = Model()

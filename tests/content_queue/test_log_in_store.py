@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from content_queue.audit_log import Fault, Verified, verify
 from content_queue.store import Conflict
+from content_queue.store.engine import LogDamaged
 
 
 async def a_life(trade: Trade, item: str) -> None:
@@ -126,3 +127,36 @@ async def test_a_process_without_the_key_seals_nothing(trade: Trade) -> None:
     assert await trade.store.log.seal(now=trade.clock()) == 0
     assert await trade.store.log.unsealed() == len(await trade.entries())
     assert await trade.store.log.checkpoint() is None
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_database_restored_into_another_server_goes_on_behind_its_old_entries(trade: Trade) -> None:
+    """The other server had counted further: its transactions' numbers are all above ours."""
+    await a_life(trade, "item-1")
+    await trade.store._db.write(lambda c: c.execute(text("UPDATE log_entries SET tx = tx + 1000000000")) and None)
+    assert await trade.store.log.seal(now=trade.clock()) == 0
+    await trade.store.migrate(now=trade.clock())
+    await trade.store.migrate(now=trade.clock())
+    await a_life(trade, "item-2")
+    after = await trade.verified()
+    assert after.unsealed == 0
+    assert after.checkpoint is not None
+    assert after.checkpoint.epoch == 2
+    assert [e.kind for e in await trade.entries()].count("log_continued") == 1
+    assert after.entries == len(await trade.entries())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE log_batches SET frontier = substr(frontier, 1, length(frontier) - 32)",
+        "UPDATE log_batches SET checkpoint = replace(checkpoint, 'time 1', 'time 2')",
+    ],
+)
+async def test_nothing_is_sealed_on_top_of_an_altered_batch(trade: Trade, change: str) -> None:
+    await a_life(trade, "item-1")
+    await trade.verified()
+    await trade.store._db.write(lambda c: c.execute(text(change)) and None)
+    await a_life(trade, "item-2")
+    with pytest.raises(LogDamaged):
+        await trade.store.log.seal(now=trade.clock())

@@ -27,7 +27,7 @@ import asyncio, sys
 from content_queue.store import Store
 async def main():
     store = Store(sys.argv[1])
-    await store.migrate()
+    await store.migrate(now=0)
     await store.close()
 asyncio.run(main())
 """
@@ -89,7 +89,7 @@ async def test_they_give_exactly_the_columns_and_indexes(store: Store) -> None:
 
 async def test_running_them_again_keeps_everything(trade: Trade) -> None:
     await trade.out("item-1", "site")
-    await trade.store.migrate()
+    await trade.store.migrate(now=0)
     assert (await trade.store.deliveries.books()).accepted == 1
     assert await trade.store._db.write(differences) == []
 

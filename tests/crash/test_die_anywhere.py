@@ -247,7 +247,7 @@ async def next_process(url: str, platform: Platform, clock: Clock) -> None:
 
 async def migrated(url: str) -> None:
     store = opened(url)
-    await store.migrate()
+    await store.migrate(now=0)
     await store.close()
 
 

@@ -73,7 +73,7 @@ def channel(
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
     made = Store(f"sqlite:///{tmp_path / 'gongbao.db'}")
-    await made.migrate()
+    await made.migrate(now=0)
     yield made
     await made.close()
 
