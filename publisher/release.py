@@ -12,41 +12,20 @@ from publisher.clock import SECOND, Clock
 from publisher.content import Content, content_hash
 from publisher.fanout import Routes
 from publisher.gate import Gate
+from publisher.loops import BACKOFF_SECONDS, Loop
 
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0
-BACKOFF_SECONDS = 1.0
 ACTOR = "system"
 
 
-class Releaser:
+class Releaser(Loop):
     """Runs beside the worker. Two of them never release the same revision: the move is fenced."""
 
     def __init__(self, store: Store, gate: Gate, routes: Routes, clock: Clock) -> None:
+        super().__init__()
         self._store, self._gate, self._routes, self._clock = store, gate, routes, clock
-        self._wake = asyncio.Event()
-        self._stopping = False
-
-    def wake(self) -> None:
-        self._wake.set()
-
-    def stop(self) -> None:
-        self._stopping = True
-        self.wake()
-
-    async def run(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                wait = await self.step()
-            except Exception:
-                log.exception("the queue could not be read; trying again")
-                wait = BACKOFF_SECONDS
-            if wait > 0:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._wake.wait()
 
     async def step(self) -> float:
         """Releases what is due; answers the seconds until the next look."""

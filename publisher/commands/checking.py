@@ -167,20 +167,23 @@ def _build(chosen: Settings, account: ChannelAccount, where: str) -> None:
     build(account.name, account.kind, keys, Tools(transport=transport, clock=lambda: 0.0, shelf=_NoShelf()))
 
 
+UNUSED = "nothing is published while the configuration is checked"
+
+
 class _NoShelf:
     """Enough of a shelf to build the site channel with; nothing is ever put on it."""
 
     async def put(self, post: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError(UNUSED)
 
     async def replace(self, post: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError(UNUSED)
 
     async def take_down(self, post: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError(UNUSED)
 
     async def shows(self, item_id: str) -> int | None:
-        raise NotImplementedError
+        raise AssertionError(UNUSED)
 
 
 def _say_unbuilt(looks: Looks, where: str, error: Exception) -> None:

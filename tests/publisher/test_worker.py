@@ -502,15 +502,14 @@ class TestEnd:
 
         ids = await publish(store, "a", "b")
         a, b = channel("a", hang), channel("b", hang, keyed=False)
-        worker = make_worker(store, a, b, pace=Pace(lease=SECOND // 5, drain_seconds=0.05))
+        worker = make_worker(store, a, b, pace=Pace(lease=30 * SECOND, drain_seconds=0.05))
         task = asyncio.create_task(worker.run())
         await until(lambda: _true(a.flying + b.flying == 2))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         found = await states(store)
         assert [found[i] for i in ids] == [S.CLAIMED, S.SENDING]
-        await asyncio.sleep(0.25)
-        await store.deliveries.expire_leases(now=now(), resend=worker.keyed, backoff=0)
+        await store.deliveries.expire_leases(now=now() + 31 * SECOND, resend=worker.keyed, backoff=0)
         found = await states(store)
         assert [found[i] for i in ids] == [S.WAITING, S.IN_DOUBT]
 
