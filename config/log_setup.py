@@ -11,17 +11,15 @@ from typing import Any
 
 # ID numbers, mobiles, cards: any long run of digits, also split by blanks or hyphens. Ours are shorter or hashed.
 _DIGITS = re.compile(r"(?<![0-9A-Za-z_])\d(?:[ \-]?\d){10,18}[0-9Xx]?(?![0-9A-Za-z_])")
-_SECRETS = re.compile(
-    r"(whsec_|whsk_|gbt_)[A-Za-z0-9+/=_-]+"
-    r"|(?i:((?:bearer|basic)\s+))[A-Za-z0-9+/=._~-]{8,}"
-    r"|(?i:((?:access_token|secret|password|token|key|sign)=))[^&\s\"']+"
-)
+_TOKENS = re.compile(r"(whsec_|whsk_|gbt_)[A-Za-z0-9+/=_-]+|((?i:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{8,}")
+_PAIRS = re.compile(r"((?i:access_token|secret|password|token|key|sign)=)[^&\s\"']+")
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
 def redact(text: str) -> str:
     """Secrets and long numbers in `text` replaced; the rest as it was."""
-    text = _SECRETS.sub(lambda m: (m[1] or m[2] or m[3] or "") + "[redacted]", text)
+    text = _TOKENS.sub(lambda m: (m[1] or m[2]) + "[redacted]", text)
+    text = _PAIRS.sub(r"\1[redacted]", text)
     return _DIGITS.sub(lambda m: m[0][:2] + "*" * (len(m[0]) - 4) + m[0][-2:], text)
 
 
