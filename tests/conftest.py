@@ -11,10 +11,15 @@ from pathlib import Path
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import HealthCheck, settings
 
 from content_queue.store import Store
 
 ORIGIN = "test.example/log"
+
+# Nothing here is timed: machines are shared.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("shared")
 
 
 class TurnableClock:

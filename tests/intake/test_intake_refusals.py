@@ -123,12 +123,14 @@ SCRIPTING = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("markup", SCRIPTING)
-@pytest.mark.parametrize("filename", ["a.html", "a.md", "a.json"])
+PLACES = ("a.html", "a.md", "a.json")
+# `<svg/onload=x>` is no tag in CommonMark and stands there as text.
+CASES = [(m, f) for m in SCRIPTING for f in PLACES if f != "a.md" or "/" not in m.partition("=")[0][:5]]
+
+
+@pytest.mark.parametrize(("markup", "filename"), CASES)
 def test_what_scripts_is_refused_with_its_line(markup: str, filename: str) -> None:
     text, line = f"<p>a</p>\n\n{markup}\n", 3
-    if filename == "a.md" and "/" in markup.partition("=")[0][:5]:
-        pytest.skip("no tag in CommonMark: shown as text")
     if filename == "a.json":
         text, line = json.dumps({"body_format": "html", "body": text}), 1
     scripting = [c for c in codes(refused(text, filename, title="t")) if c[0] == "scripting"]
