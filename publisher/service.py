@@ -56,6 +56,7 @@ class Service:
         if "worker" in self.roles:
             await self._start_worker()
         if "scheduler" in self.roles:
+            await self._reap()  # at once: a process that never lives for long must still take back what it held
             self._plan(schedule)
         if "web" in self.roles:
             await self._start_web()
