@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from content_queue.model import Delivery, NewRevision, Revision, Signoff
-from content_queue.states import RevisionState
+from content_queue.states import DeliveryState, RevisionState
 from content_queue.store import Conflict, Forbidden, Reply, Store, Unknown
 from publisher.clock import Clock
 from publisher.content import Content, content_hash
@@ -274,11 +275,16 @@ class Desk:
             raise _as_problem(error) from error
 
     async def not_out(self, delivery_id: int, *, actor: str, reason: str) -> Delivery:
-        """A person has made sure that a delivery in doubt is not out; it is not sent again."""
+        """A person has made sure that a delivery in doubt is not out: it is sent again, or cancelled when something
+        newer takes its place. Raises `NotFound`, `Refused`.
+        """
+        facts = {"actor": actor, "reason": reason}
+        deliveries = self._store.deliveries
         try:
-            return await self._store.deliveries.settle_absent(
-                delivery_id, now=self._clock(), actor=actor, reason=reason
-            )
+            if (await deliveries.get(delivery_id)).state is DeliveryState.IN_DOUBT:
+                with contextlib.suppress(Forbidden):
+                    return await deliveries.resend(delivery_id, now=self._clock(), **facts)
+            return await deliveries.settle_absent(delivery_id, now=self._clock(), **facts)
         except (Conflict, Unknown) as error:
             raise _as_problem(error) from error
 

@@ -19,6 +19,7 @@ from content_queue.store.engine import (
 )
 from content_queue.store.items import Items, Reply
 from content_queue.store.log import AuditLog, continue_numbers
+from content_queue.store.marks import RevisionMark, revision_marks
 from content_queue.store.shelf import Shelf, Shown
 from content_queue.store.wake import Wake
 
@@ -32,6 +33,7 @@ __all__ = [
     "Items",
     "Process",
     "Reply",
+    "RevisionMark",
     "Shelf",
     "Shown",
     "Store",
@@ -41,6 +43,7 @@ __all__ = [
     "Token",
     "Unknown",
     "Wake",
+    "revision_marks",
 ]
 
 

@@ -8,9 +8,9 @@ whose transaction is older than every open one, so no entry can appear behind th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -36,6 +36,8 @@ _INSERT_PG = text(
     "AS v(at bigint, kind text, actor text, item text, delivery bigint, ref text, body text)"
 )
 
+
+T = TypeVar("T")
 
 _FIELDS = ("at", "kind", "actor", "item", "delivery", "ref", "body")
 
@@ -203,13 +205,15 @@ class AuditLog:
             q = q.where(log_entries.c.kind == kind)
         return await self._db.read(lambda c: [_entry(r) for r in reversed(c.execute(q).all())])
 
-    async def read_all(self, use: Any) -> Any:
-        """Calls `use(entries, batches)` with streaming iterators over one consistent snapshot."""
+    async def read_all(self, use: Callable[..., T], *more: Callable[[Connection], Iterable[Any]]) -> T:
+        """Calls `use(entries, batches, ...)` with streaming iterators over one consistent snapshot; each of `more`
+        gives one iterator over something else in it."""
 
-        def look(connection: Connection) -> Any:
+        def look(connection: Connection) -> T:
             if connection.dialect.name != "sqlite":
                 connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-            return use(_stream_entries(connection), _stream_batches(connection))
+            also = [source(connection) for source in more]
+            return use(_stream_entries(connection), _stream_batches(connection), *also)
 
         return await self._db.read(look)
 

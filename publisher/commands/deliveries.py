@@ -98,8 +98,11 @@ async def resolve(out: Out, *, number: int, url: str | None, not_out: bool, reas
             after = await app.desk.seen_live(number, url=url, actor=who(actor), reason=reason)
             out.say("Delivery {id} is settled: live at {url}.", id=number, url=url, style="green")
         else:
-            after = await app.desk.retry(number, actor=who(actor), reason=reason)
-            out.say("Delivery {id} is sent again; follow it: gongbao log --delivery {id}", id=number, style="green")
+            after = await app.desk.not_out(number, actor=who(actor), reason=reason)
+            if after.state is DeliveryState.CANCELLED:
+                out.say("Delivery {id} is cancelled: something newer takes its place.", id=number, style="green")
+            else:
+                out.say("Delivery {id} is sent again; follow it: gongbao log --delivery {id}", id=number, style="green")
         out.data(delivery_view(after))
 
 

@@ -14,7 +14,8 @@ from content_queue.model import Delivery
 from content_queue.states import DELIVERED, DeliveryState
 from publisher.texts import Text, bilingual, mark
 
-MOVES = frozenset({"attempt", "lease_expired", "resend", "found"})  # their bodies name the state after the move
+# Their bodies name the state after the move.
+MOVES = frozenset({"attempt", "lease_expired", "resend", "found", "absent"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ _PLAIN: Mapping[str, str] = MappingProxyType(
         "cancelled": mark("cancelled on {channel}: {why}"),
         "unparked": mark("may go to {channel} now: what it waited for is settled"),
         "resend": mark("{actor} had it sent again: {reason}"),
+        "absent": mark("{actor} made sure that it is not out: {reason}"),
         "found": mark("{actor} saw it live at {url}"),
         "channel_paused": mark("channel {channel} was paused by {actor}: {reason}"),
         "channel_resumed": mark("channel {channel} goes on ({actor})"),

@@ -14,12 +14,15 @@ from publisher.commands.base import Command, command, option, settings
 from publisher.commands.failures import Exit, Failure
 from publisher.commands.out import Advance, Out, stamp
 from publisher.commands.replay import Mismatch, Replay, compare
+from publisher.commands.signed import Forged, SignedReplay
 from publisher.texts import Text, bilingual, mark
 
 if TYPE_CHECKING:
     from content_queue.model import Delivery
-    from content_queue.store import Store
+    from content_queue.store import RevisionMark, Store
     from publisher.app import Settings
+
+Wrong = Sequence[Mismatch | Forged]
 
 EVERYTHING = 2**62  # rows; more than any database has
 LOOKS = 5  # how often a row that moves under our eyes is looked at again
@@ -60,7 +63,10 @@ def fault_text(fault: Fault) -> Text:
 
 @command(
     "verify-log",
-    mark("Recompute the whole log and compare the deliveries with it. Ends with 1 and names the first wrong entry."),
+    mark(
+        "Recompute the whole log and compare texts, sign-offs and deliveries with it. "
+        "Ends with 1 and names the first wrong entry."
+    ),
     option(
         "--public-key",
         "key",
@@ -78,20 +84,25 @@ def fault_text(fault: Fault) -> Text:
     ),
 )
 async def verify_log(out: Out, *, key: str | None, checkpoints: tuple[str, ...]) -> int:
+    from content_queue.store import revision_marks
+
     chosen = settings()
     origin, public_key = read_key(key, chosen)
     witnessed = [read_text(Path(path)) for path in checkpoints]
     store = open_existing(chosen)
     try:
-        replay = Replay()
+        replay, signed = Replay(), SignedReplay()
         with out.progress(mark("Verifying entries")) as advance:
 
-            def use(entries: Iterable[Sequence[Any]], batches: Iterable[Sequence[Any]]) -> Verified | Fault:
-                rows = _counted(replay.watch(entries), advance)
-                return verify(rows, batches, public_key, witnessed=witnessed, origin=origin)
+            def use(
+                entries: Iterable[Sequence[Any]], batches: Iterable[Sequence[Any]], marks: Iterable[RevisionMark]
+            ) -> tuple[Verified | Fault, list[Forged]]:
+                rows = _counted(signed.watch(replay.watch(entries)), advance)
+                found = verify(rows, batches, public_key, witnessed=witnessed, origin=origin)
+                return found, [] if isinstance(found, Fault) else list(signed.compare(marks))
 
-            found: Verified | Fault = await store.log.read_all(use)
-        wrong = [] if isinstance(found, Fault) else await compare_deliveries(store, replay)
+            found, forged = await store.log.read_all(use, revision_marks)
+        wrong: Wrong = [] if isinstance(found, Fault) else [*forged, *await compare_deliveries(store, replay)]
     finally:
         await store.close()
     out.data(_answer(found, wrong, witnessed=len(witnessed)))
@@ -179,7 +190,7 @@ async def _same(store: Store, row: Delivery) -> bool:
     return await store.deliveries.get(row.id) == row
 
 
-def _answer(found: Verified | Fault, wrong: list[Mismatch], *, witnessed: int) -> dict[str, Any]:
+def _answer(found: Verified | Fault, wrong: Wrong, *, witnessed: int) -> dict[str, Any]:
     if isinstance(found, Fault):
         fault = {
             "kind": str(found.kind),
@@ -188,7 +199,7 @@ def _answer(found: Verified | Fault, wrong: list[Mismatch], *, witnessed: int) -
             "batch": found.batch_number,
             "text": fault_text(found).as_dict(),
         }
-        return {"ok": False, "fault": fault, "deliveries": None}
+        return {"ok": False, "fault": fault, "deliveries": None, "revisions": None}
     newest = found.checkpoint
     return {
         "ok": not wrong,
@@ -199,11 +210,12 @@ def _answer(found: Verified | Fault, wrong: list[Mismatch], *, witnessed: int) -
         "root": found.root.hex(),
         "sealed_at": stamp(newest.at_us) if newest else None,
         "checkpoints_compared": witnessed,
-        "deliveries": [m.to_dict() for m in wrong],
+        "deliveries": [m.to_dict() for m in wrong if isinstance(m, Mismatch)],
+        "revisions": [m.to_dict() for m in wrong if isinstance(m, Forged)],
     }
 
 
-def _say(out: Out, found: Verified | Fault, wrong: list[Mismatch], *, own_key: bool, witnessed: bool) -> None:
+def _say(out: Out, found: Verified | Fault, wrong: Wrong, *, own_key: bool, witnessed: bool) -> None:
     if isinstance(found, Fault):
         text = fault_text(found)
         for line in (text.en, text.zh):
@@ -224,9 +236,9 @@ def _say(out: Out, found: Verified | Fault, wrong: list[Mismatch], *, own_key: b
     if len(wrong) > SHOWN:
         out.say("{count} more rows differ; --json names them all.", count=len(wrong) - SHOWN, style="red")
     if wrong:
-        out.line(str(bilingual("The deliveries table was edited behind the log's back.")), style="bold red")
+        out.line(str(bilingual("The tables were edited behind the log's back.")), style="bold red")
     else:
-        out.say("Every delivery is what the log says.", style="green")
+        out.say("Every text, sign-off and delivery is what the log says.", style="green")
     if own_key:
         out.say("The key came from the data folder itself; an auditor uses a copy kept elsewhere (--public-key).")
     if not witnessed:

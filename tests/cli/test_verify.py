@@ -98,6 +98,27 @@ def test_a_delivery_edited_behind_the_logs_back_is_found(told: Desk, statement: 
     assert answer["deliveries"][0]["text"]["zh"] in shown
 
 
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("UPDATE revisions SET content = CAST(replace(CAST(content AS TEXT), 'a', 'b') AS BLOB)", "text"),
+        ("UPDATE revisions SET content_hash = replace(content_hash, 'a', 'b')", "text"),
+        ("UPDATE signoffs SET person = 'somebody else' WHERE stage = 'final'", "signoffs"),
+        ("DELETE FROM signoffs WHERE stage = 'first'", "signoffs"),
+        ("DELETE FROM revisions", "missing"),
+        ("UPDATE revisions SET number = 7", "unknown"),
+    ],
+)
+def test_a_text_or_a_sign_off_edited_behind_the_logs_back_is_found(told: Desk, statement: str, what: str) -> None:
+    with sqlite3.connect(told.database) as raw:
+        raw.execute("PRAGMA foreign_keys = OFF")
+        assert raw.execute(statement).rowcount >= 1
+    answer = told.json("verify-log", code=1)
+    assert answer["fault"] is None
+    assert answer["revisions"][0]["what"] == what
+    assert answer["revisions"][0]["text"]["zh"] in told.run("verify-log", code=1).stdout
+
+
 def test_every_life_of_a_delivery_is_what_the_log_tells(desk: Desk) -> None:
     number = desk.doubtful()
     desk.run("resolve", number, "--not-out", "--reason", "r")
