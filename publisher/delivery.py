@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -86,10 +87,8 @@ def judge(
     counted = not isinstance(answer, Suspended)
     attempts = claimed.attempts + counted
     row, due = _row(claimed, answer, capabilities, attempts, now, chance)
-    begun = () if must_start_first(capabilities) else (E.START,)
-    before = DeliveryState.SENDING if must_start_first(capabilities) else DeliveryState.CLAIMED
-    events = (*begun, *EVENTS[row])
-    state = follow(DELIVERY_TABLE, before, events)
+    begun = not must_start_first(capabilities)
+    events, state = _moves(row, begun)
     receipt = answer if isinstance(answer, Receipt) else None
     reason = "" if receipt else _reason(answer)
     facts: dict[str, Any] = {"outcome": row, "attempt": attempts, **(evidence or {})}
@@ -104,7 +103,7 @@ def judge(
         state=state,
         at=now,
         counted=counted,
-        started=bool(begun),
+        started=begun,
         due_at=due if state is DeliveryState.WAITING else None,
         remote_id=_storable(receipt.remote_id) if receipt else "",
         url=_storable(receipt.url) if receipt else "",
@@ -112,6 +111,14 @@ def judge(
         evidence=facts,
     )
     return Judgement(outcome, *_for_the_channel(answer, now))
+
+
+@cache
+def _moves(row: str, begun: bool) -> tuple[tuple[DeliveryEvent, ...], DeliveryState]:
+    """The events of a row of the table and the state they lead to; `start` is among them where it was not committed."""
+    before = DeliveryState.CLAIMED if begun else DeliveryState.SENDING
+    events = (*((E.START,) if begun else ()), *EVENTS[row])
+    return events, follow(DELIVERY_TABLE, before, events)
 
 
 def _row(
@@ -168,6 +175,8 @@ def _detail(answer: object) -> str:
 
 def _storable(text: str) -> str:
     """What a platform said, as text that every database takes: no NUL, no lone surrogate, no megabytes."""
+    if len(text) <= STORED_CHARACTERS and text.isascii() and "\x00" not in text:
+        return text
     return text[:STORED_CHARACTERS].encode("utf-8", "replace").decode().replace("\x00", "")
 
 

@@ -108,6 +108,13 @@ class Posts:
         self._load, self._addresses, self._column_name = load, addresses, column_name
         self._kept: OrderedDict[int, asyncio.Future[Post]] = OrderedDict()
 
+    def ready(self, claimed: Claimed) -> Post | None:
+        """The post when it is built already: nothing to wait for."""
+        future = self._kept.get(claimed.revision_id)
+        if future is None or not future.done() or future.cancelled() or future.exception() is not None:
+            return None
+        return for_channel(future.result(), claimed)
+
     async def of(self, claimed: Claimed) -> Post:
         """Raises `HashMismatch`, or what loading raises (and then forgets it, so that the next try loads)."""
         future = self._kept.get(claimed.revision_id)

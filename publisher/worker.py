@@ -227,7 +227,7 @@ class Worker:
 
     async def _attempt(self, lane: Lane, claimed: Claimed) -> None:
         try:
-            post = await self._posts.of(claimed)
+            post = self._posts.ready(claimed) or await self._posts.of(claimed)
         except HashMismatch as error:
             log.critical("the stored bytes are not the signed ones: nothing is sent", extra={"where": str(error)})
             post = None
@@ -298,11 +298,11 @@ class Worker:
     async def _keep(self, group: list[Judgement]) -> None:
         """The channel is shut before its delivery waits again: nothing slips out in between."""
         for judgement in group:
-            name, now = judgement.outcome.channel, self._clock()
+            name = judgement.outcome.channel
             if judgement.pause:
-                await self._store.channels.pause(name, reason=judgement.pause, actor="system", now=now)
+                await self._store.channels.pause(name, reason=judgement.pause, actor="system", now=self._clock())
             if judgement.close:
-                await self._store.channels.close(name, reason=judgement.close, actor="system", now=now)
+                await self._store.channels.close(name, reason=judgement.close, actor="system", now=self._clock())
         outcomes = [j.outcome for j in group]
         await self._store.deliveries.record(outcomes, holds=_holds(group), now=self._clock())
 

@@ -115,11 +115,10 @@ class AuditLog:
         rows = connection.execute(_unsealed(connection, edge)).all()
         if not rows:
             return 0
-        entries = [EntryRow(*row) for row in rows]
         epoch = _meta(connection, "epoch", 1)
         sealed = seal(
             _edge_of_tree(last, self._key.public_key()) if last else Frontier(),
-            entries,
+            rows,
             origin=self._origin,
             key=self._key,
             at=now,
@@ -129,7 +128,7 @@ class AuditLog:
             insert(log_batches).values(
                 number=last.number + 1 if last else 1,
                 first=last.first + last.count if last else 0,
-                count=len(entries),
+                count=len(rows),
                 last_tx=rows[-1].tx,
                 last_id=rows[-1].id,
                 leaves=sealed.leaves,
@@ -137,7 +136,7 @@ class AuditLog:
                 checkpoint=sealed.checkpoint,
             )
         )
-        return len(entries)
+        return len(rows)
 
     async def checkpoint(self) -> str | None:
         """The newest signed checkpoint, as text."""
