@@ -82,7 +82,7 @@ class Delivery:
     """One operation on one channel. `due_at` is when it may next be claimed.
 
     `after_id` names an earlier delivery of the same item and channel that must settle first; while it is set,
-    `due_at` is `PARKED`. `resent` counts times it went back from in doubt.
+    `due_at` is `PARKED`.
     """
 
     id: int
@@ -151,7 +151,6 @@ class Outcome:
     state: DeliveryState
     at: int
     counted: bool = True
-    started: bool = False
     due_at: int | None = None
     remote_id: str = ""
     url: str = ""

@@ -128,4 +128,3 @@ UNDER_WAY = frozenset(
 DELIVERED = frozenset({DELIVERY_TABLE[D.SENDING, DE.ACCEPT], DELIVERY_TABLE[D.SENT, DE.CONFIRM]})
 # A newer operation on the same item and channel must wait for these to settle.
 UNSETTLED = UNDER_WAY | {D.IN_DOUBT}
-CANCELLABLE = sources(DELIVERY_TABLE, DE.CANCEL)

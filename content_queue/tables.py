@@ -144,7 +144,6 @@ deliveries = Table(
     Column("key_since", BigInteger, nullable=False),
     Column("token", Text),
     Column("lease_until", BigInteger),
-    Column("started", Boolean, nullable=False, server_default=text("false")),
     Column("doubted", Boolean, nullable=False, server_default=text("false")),
     Column("remote_id", Text, nullable=False, server_default=""),
     Column("url", Text, nullable=False, server_default=""),

@@ -103,7 +103,6 @@ def judge(
         state=state,
         at=now,
         counted=counted,
-        started=begun,
         due_at=due if state is DeliveryState.WAITING else None,
         remote_id=_storable(receipt.remote_id) if receipt else "",
         url=_storable(receipt.url) if receipt else "",

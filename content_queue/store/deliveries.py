@@ -231,7 +231,7 @@ def _start(connection: Connection, claimed: Sequence[Claimed], now: int) -> set[
         done = connection.execute(
             update(deliveries)
             .where(_d.id == c.id, _d.token == c.token, _d.state == DeliveryState.CLAIMED)
-            .values(state=after, started=True, updated_at=now)
+            .values(state=after, updated_at=now)
         )
         if done.rowcount == 1:
             moved.add(c.id)

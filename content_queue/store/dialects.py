@@ -20,9 +20,9 @@ _PG_CLAIM = text(
     " SELECT id FROM deliveries WHERE channel = room.channel AND state = 'waiting' AND due_at <= :now"
     " AND column_slug <> ALL(CAST(:stopped AS text[]))"
     " ORDER BY due_at, id LIMIT room.n FOR UPDATE SKIP LOCKED) d), "
-    "taken AS (UPDATE deliveries SET state = 'claimed', token = :token, lease_until = :lease, updated_at = :now,"
+    "taken AS (UPDATE deliveries SET state = 'claimed', token = :token, lease_until = :lease, updated_at = :now"
     # an array: the planner would take `picked` for a tenth of the queue and read the whole table beside it
-    " started = false WHERE deliveries.id = ANY(ARRAY(SELECT id FROM picked)) "
+    " WHERE deliveries.id = ANY(ARRAY(SELECT id FROM picked)) "
     "RETURNING deliveries.id, item_id, revision_id, revision, channel, operation, attempts, created_at,"
     " basis_id, column_slug, cause, note, key_since, doubted) "
     "SELECT CAST(coalesce(json_agg(json_build_array(id, item_id, revision_id, revision, channel, operation, attempts,"
@@ -36,7 +36,7 @@ _SQLITE_PICK = (
     " AND column_slug NOT IN (SELECT value FROM json_each(?2)) ORDER BY due_at, id LIMIT ?3)))) FROM json_each(?4) c"
 )
 _SQLITE_CLAIM = (
-    "UPDATE deliveries SET state = 'claimed', token = ?, lease_until = ?, updated_at = ?, started = 0"
+    "UPDATE deliveries SET state = 'claimed', token = ?, lease_until = ?, updated_at = ?"
     " WHERE id IN (SELECT value FROM json_each(?)) AND state = 'waiting'"
 )
 _SQLITE_CLAIMED = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from content_queue.model import Delivery
 from content_queue.states import DELIVERED, DeliveryState
@@ -57,21 +57,27 @@ _MESSAGES = {
 }
 
 
+class Reader(Protocol):
+    def feed(self, kind: str, item_id: str | None, delivery_id: int | None, body: str, /) -> None: ...
+
+
+def watch(rows: Iterable[Sequence[Any]], *readers: Reader) -> Iterator[Sequence[Any]]:
+    """Hands the rows on as they come (columns as in `EntryRow`). A row of another shape tells nothing."""
+    for row in rows:
+        if len(row) == 9:
+            for reader in readers:
+                reader.feed(str(row[3]), row[5], row[6], row[8])
+        yield row
+
+
 class Replay:
     """Feed it the entries in order; `told` is then what each delivery should be."""
 
     def __init__(self) -> None:
         self.told: dict[int, Told] = {}
 
-    def watch(self, rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-        """Hands the rows on as they come (columns as in `EntryRow`). A row of another shape tells nothing."""
-        for row in rows:
-            if len(row) == 9:
-                self.feed(str(row[3]), row[5], row[6], row[8])
-            yield row
-
     def feed(self, kind: str, item_id: str | None, delivery_id: int | None, body: str) -> None:
-        facts = _read(body)
+        facts = read_facts(body)
         if kind in {"released", "recalled"}:
             self._made(item_id or "", facts)
         elif kind == "claimed":
@@ -111,7 +117,8 @@ def _placed(told: Told, kind: str, facts: Mapping[str, Any]) -> Told:
     return told
 
 
-def _read(body: str) -> Mapping[str, Any]:
+def read_facts(body: str) -> Mapping[str, Any]:
+    """An entry's body; empty when it is no JSON object."""
     try:
         found = json.loads(body)
     except (TypeError, ValueError):

@@ -5,11 +5,11 @@ A text or a sign-off that the tables show otherwise was edited behind the log's 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from publisher.commands.replay import read_facts
 from publisher.texts import Text, bilingual, mark
 
 if TYPE_CHECKING:
@@ -50,17 +50,10 @@ class SignedReplay:
     hashes: dict[Key, str] = field(default_factory=dict)
     signoffs: dict[Key, frozenset[tuple[str, str, str]]] = field(default_factory=dict)
 
-    def watch(self, rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-        """Hands the rows on as they come (columns as in `EntryRow`). A row of another shape tells nothing."""
-        for row in rows:
-            if len(row) == 9:
-                self.feed(str(row[3]), row[5], row[8])
-            yield row
-
-    def feed(self, kind: str, item_id: str | None, body: str) -> None:
+    def feed(self, kind: str, item_id: str | None, _delivery_id: int | None, body: str) -> None:
         if kind not in {"submitted", "signed", "held"} or item_id is None:
             return
-        facts = _read(body)
+        facts = read_facts(body)
         key = (item_id, facts.get("revision", 0))
         if kind == "submitted":
             self.hashes[key] = str(facts.get("hash", ""))
@@ -83,11 +76,3 @@ class SignedReplay:
             elif row.signoffs != self.signoffs.get(key, frozenset()):
                 yield Forged(*key, "signoffs")
         yield from (Forged(*key, "missing") for key in self.hashes if key not in seen)
-
-
-def _read(body: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(body)
-    except (TypeError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

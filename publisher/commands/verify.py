@@ -13,7 +13,7 @@ from content_queue.audit_log import Fault, FaultKind, NoteError, Verified, parse
 from publisher.commands.base import Command, command, option, settings
 from publisher.commands.failures import Exit, Failure
 from publisher.commands.out import Advance, Out, stamp
-from publisher.commands.replay import Mismatch, Replay, compare
+from publisher.commands.replay import Mismatch, Replay, compare, watch
 from publisher.commands.signed import Forged, SignedReplay
 from publisher.texts import Text, bilingual, mark
 
@@ -97,7 +97,7 @@ async def verify_log(out: Out, *, key: str | None, checkpoints: tuple[str, ...])
             def use(
                 entries: Iterable[Sequence[Any]], batches: Iterable[Sequence[Any]], marks: Iterable[RevisionMark]
             ) -> tuple[Verified | Fault, list[Forged]]:
-                rows = _counted(signed.watch(replay.watch(entries)), advance)
+                rows = _counted(watch(entries, replay, signed), advance)
                 found = verify(rows, batches, public_key, witnessed=witnessed, origin=origin)
                 return found, [] if isinstance(found, Fault) else list(signed.compare(marks))
 

@@ -115,7 +115,6 @@ class Desk:
             due = now + 60_000_000 if state is D.WAITING else None
             outcome = Outcome(
                 *(claimed.id, claimed.token, claimed.item_id, claimed.channel, (E.START, *events), state, now),
-                started=True,
                 due_at=due,
                 url=facts.get("url", ""),
                 remote_id="r1" if state is D.SENT else "",

@@ -134,7 +134,6 @@ class Trade:
             "events": events,
             "state": state,
             "at": self.clock(),
-            "started": not started,
             "due_at": self.clock() if state is DeliveryState.WAITING else None,
             "remote_id": f"remote-{claimed.id}" if accepted else "",
             "url": f"https://example.org/{claimed.id}" if accepted else "",

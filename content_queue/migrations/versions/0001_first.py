@@ -213,7 +213,6 @@ def upgrade() -> None:
         sa.Column("key_since", sa.BigInteger(), nullable=False),
         sa.Column("token", sa.Text(), nullable=True),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
-        sa.Column("started", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("doubted", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("remote_id", sa.Text(), server_default="", nullable=False),
         sa.Column("url", sa.Text(), server_default="", nullable=False),
