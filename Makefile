@@ -36,7 +36,7 @@ $(TEST_VENV)/.ready: deploy/requirements-test.txt pyproject.toml
 	touch $@
 
 # Needs uv; run after changing the dependencies in pyproject.toml.
-LOCK := uv pip compile pyproject.toml --extra build --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+LOCK := uv pip compile pyproject.toml --extra build --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header --quiet
 lock:
 	$(LOCK) -o deploy/requirements.txt
 	$(LOCK) --extra dev -c deploy/requirements.txt -o deploy/requirements-test.txt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -22,14 +23,42 @@ class Idempotency(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """At most `limit` requests of `operations` in any `seconds`; with `daily`, in one calendar day of Asia/Shanghai,
+    which is where the platforms count. `name` is a short stable code such as `posts_a_day`."""
+
+    name: str
+    limit: int
+    seconds: int
+    daily: bool = False
+    operations: frozenset[Operation] = frozenset(Operation)
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a channel promises. `key_lifetime` is seconds (None: for ever); `parallel` bounds requests in flight."""
+    """What a channel promises. `key_lifetime` is seconds (None: for ever); `parallel` bounds requests in flight.
+
+    `edits` and `recalls` are the idempotency of those operations where it differs from that of `publish`.
+    `appears_within` is how many seconds after a request with a lost answer its post may still turn up: only after
+    that is not finding it a proof. `looks` are the seconds to wait before the first look, the second and so on (the
+    last one for ever); they keep to what the platform allows.
+    """
 
     idempotency: Idempotency
     key_lifetime: float | None = None
     parallel: int = 8
     title_limit: int | None = None
     text_limit: int | None = None
+    edits: Idempotency | None = None
+    recalls: Idempotency | None = None
+    quotas: tuple[Quota, ...] = ()
+    appears_within: float = 60.0
+    looks: tuple[float, ...] = (5, 10, 20, 30, 60, 60, 120, 300, 600, 1800, 3600)
+
+    def of(self, operation: str) -> Idempotency:
+        """The idempotency of one operation."""
+        own = {Operation.EDIT: self.edits, Operation.RECALL: self.recalls}.get(Operation(operation))
+        return self.idempotency if own is None else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +71,7 @@ class Asset:
     media_type: str
     size: int
     alt: str = ""
+    ai_generated: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +81,9 @@ class Post:
     `key` is the idempotency key: the same item, revision, account and operation give the same key for ever.
     `released_at` is when the revision left the queue, `occurred_at` when this operation was decided (a recall
     comes later than the release). `remote` is what the earlier publish returned (edit and recall only). `reason`
-    and `note` say why a revision was corrected or withdrawn; both are public.
+    and `note` say why a revision was corrected or withdrawn; both are public. `wording` is an editor's own text for
+    this channel, used in place of what would be made of title, summary and body ("" mostly). `derived_from` names
+    the language of the original where `language` is an edition converted from it.
     """
 
     key: str
@@ -84,6 +116,8 @@ class Post:
     remote: Receipt | None = None
     reason: str = ""
     note: str = ""
+    wording: str = ""
+    derived_from: str = ""
 
 
 class Channel(Protocol):
@@ -107,12 +141,25 @@ class Editable(Protocol):
 
 @runtime_checkable
 class Recallable(Protocol):
+    """Taking down what is down already is a receipt, never an error."""
+
     async def recall(self, post: Post) -> Receipt: ...
 
 
+@runtime_checkable
+class FollowUp(Protocol):
+    """For channels that cannot edit, or cannot recall: says in a new post that the earlier one (`post.remote`) was
+    corrected or withdrawn. Used for each of the two abilities that the channel lacks. After a withdrawal the receipt
+    awaits a person when the earlier post can still be seen."""
+
+    async def follow_up(self, post: Post) -> Receipt: ...
+
+
 class Presence(StrEnum):
+    """Whether readers see this revision of the post."""
+
     LIVE = "live"
-    ABSENT = "absent"  # proven not to be there
+    ABSENT = "absent"  # proven not to be there (what a recall wants)
     REFUSED = "refused"  # taken first, then turned down or removed by the platform
     UNKNOWN = "unknown"
 
@@ -126,23 +173,87 @@ class Sighting:
 
 @runtime_checkable
 class Confirmable(Protocol):
-    """Looks for the post on the platform; changes nothing there."""
+    """Looks for the post on the platform; changes nothing there.
+
+    `receipt` is what this very delivery got, None after a lost answer: then the post is looked for by its key or by
+    what it says. After an edit, ABSENT means that the older text is still shown. Raises verdicts: a look that failed
+    proves nothing.
+    """
 
     async def confirm(self, post: Post, receipt: Receipt | None) -> Sighting: ...
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """`part` is `text`, `title`, `body`, `images` ...; `unit` is `characters`, `weighted`, `graphemes`, `bytes`,
+    `utf16` or `count`. `limit` None: the platform names none."""
+
+    part: str
+    length: float
+    limit: float | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
-    """A post in the platform's own form: what would be sent, counted as the platform counts."""
+    """A post in the platform's own form. `form` is what would be sent, `text` what a reader sees of it (plain).
+    `dropped` says in stable codes what the platform does not keep (`table`, `html`, `image:13` ...)."""
 
     form: Any
-    length: int | None = None
-    limit: int | None = None
+    text: str = ""
+    measured: tuple[Measured, ...] = ()
     dropped: tuple[str, ...] = field(default=())
 
 
 @runtime_checkable
 class Preparable(Protocol):
-    """Pure formatting: no network. Raises `Rejected` when the post cannot fit."""
+    """Pure formatting: no network, no clock. Raises `Rejected("too_long", ...)` when the post cannot fit; the detail
+    gives part, length, limit and unit."""
 
     def prepare(self, post: Post) -> Prepared: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """What a harmless look at the account found. `token_until` is epoch seconds (None: it does not end); `facts` are
+    for operators (limits read from the platform, quota left), never a secret."""
+
+    token_until: float | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """Looks whether the account can publish; nothing a reader could notice. Run when the service starts and from time
+    to time. Limits that the platform tells are kept by the channel. Raises verdicts."""
+
+    async def check(self) -> Checkup: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What a platform sent to our callback address. `query` keeps the last of repeated names; header names are lower
+    case."""
+
+    method: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Our answer, and what was learned: (remote id, sighting) pairs, where the id is that of an earlier receipt."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    sightings: tuple[tuple[str, Sighting], ...] = ()
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """Reads a platform's callback: verifies it, says what to answer. No network. A callback that is not genuine gets
+    a refusing status and teaches nothing."""
+
+    def hear(self, callback: Callback) -> Heard: ...

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -19,7 +19,9 @@ from pydantic import BaseModel, ValidationError
 
 from channels import adapters
 from channels.contract import Capabilities, Channel
+from channels.files import Files, NoFiles
 from channels.shelf import Shelf
+from channels.tokens import MemoryTokens, TokenShelf
 from channels.transport import Transport
 
 
@@ -44,21 +46,26 @@ class BadSettings(RegistryError):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What adapters may need. `clock` is epoch seconds; `shelf` is None where no site is kept."""
+    """What adapters may need. `clock` is epoch seconds; `shelf` is None where no site is kept; `tokens` are shared by
+    every process that uses the account; `files` gives the bytes of images and attachments."""
 
     transport: Transport
     clock: Callable[[], float]
     shelf: Shelf | None = None
+    tokens: TokenShelf = field(default_factory=MemoryTokens)
+    files: Files = field(default_factory=NoFiles)
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One kind of channel. `capabilities` are those of an account with default settings."""
+    """One kind of channel. `capabilities` are those of an account with default settings; `filed` says that an account
+    of this kind needs a filing (备案) before anything may go out through it."""
 
     kind: str
     settings: type[BaseModel]
     build: Callable[[str, Any, Tools], Channel]
     capabilities: Capabilities
+    filed: bool = False
 
 
 @cache
@@ -86,7 +93,7 @@ def build(account: str, kind: str, keys: Mapping[str, Any], tools: Tools) -> Cha
 
 def _adapter(kind: str, module: ModuleType) -> Adapter:
     try:
-        return Adapter(kind, module.Settings, module.build, module.CAPABILITIES)
+        return Adapter(kind, module.Settings, module.build, module.CAPABILITIES, getattr(module, "FILED", False))
     except AttributeError as error:
         raise RegistryError(f"the adapter {kind} lacks {error.name}") from None
 

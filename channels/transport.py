@@ -150,19 +150,45 @@ class Transport:
             raise refused
         return Response(reply.status, reply.headers, content, _timing(began, answered), truncated)
 
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        account: str,
+        codes: Mapping[int, Answer] | None = None,
+        attempts: int = 3,
+        deadline: float | None = None,
+    ) -> Response:
+        """A request that no reader could notice however often it is made (a token, a look, an upload of a picture
+        that no post shows yet), tried up to `attempts` times. Not repeated when told to wait.
+
+        Whatever it raises says nothing of the post: an unknown outcome becomes `Deferred`.
+        """
+        try:
+            async for attempt in AsyncRetrying(
+                stop=stop_after_attempt(attempts),
+                wait=wait_random_exponential(multiplier=0.1, max=2),
+                retry=retry_if_exception(_is_passing),
+                reraise=True,
+            ):
+                with attempt:
+                    return await self.send(
+                        method, url, headers, body, account=account, codes=codes, deadline=deadline
+                    )
+        except OutcomeUnknown as error:
+            unanswered = Deferred(error.reason, error.detail)
+            unanswered.timing = error.timing
+            raise unanswered from None
+        raise AssertionError("tenacity ends by returning or raising")
+
     async def fetch(
         self, url: str, headers: Mapping[str, str], *, account: str, attempts: int = 3, deadline: float | None = None
     ) -> Response:
-        """A GET that nobody notices, tried up to `attempts` times. Not repeated when told to wait."""
-        async for attempt in AsyncRetrying(
-            stop=stop_after_attempt(attempts),
-            wait=wait_random_exponential(multiplier=0.1, max=2),
-            retry=retry_if_exception(_is_passing),
-            reraise=True,
-        ):
-            with attempt:
-                return await self.send("GET", url, headers, b"", account=account, deadline=deadline)
-        raise AssertionError("tenacity ends by returning or raising")
+        """`ask` by GET."""
+        return await self.ask("GET", url, headers, account=account, attempts=attempts, deadline=deadline)
 
     def _timeout(self, deadline: float | None) -> aiohttp.ClientTimeout:
         """The connection may not use up the whole deadline: so a late connection is told from a late answer."""

@@ -12,6 +12,7 @@ Anything else an adapter lets escape, cancellation apart, counts as OutcomeUnkno
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 
@@ -24,15 +25,26 @@ class Timing(NamedTuple):
     sent: bool
 
 
+class Awaits(StrEnum):
+    """What still has to happen after the platform took it, before readers see the effect."""
+
+    NOTHING = ""
+    PLATFORM = "platform"  # it decides later; `confirm` settles it
+    PERSON = "person"  # somebody has to act on the platform by hand
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """The platform took the post.
 
     `remote_id` is the platform's name for it, `url` where a reader finds it ("" when there is no such place).
+    `awaits` says who still has to act, `reason` (a short stable code such as `draft_waits`) what for.
     """
 
     remote_id: str
     url: str = ""
+    awaits: Awaits = Awaits.NOTHING
+    reason: str = ""
 
 
 class Verdict(Exception):

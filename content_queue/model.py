@@ -82,7 +82,9 @@ class Delivery:
     """One operation on one channel. `due_at` is when it may next be claimed.
 
     `after_id` names an earlier delivery of the same item and channel that must settle first; while it is set,
-    `due_at` is `PARKED`.
+    `due_at` is `PARKED`. `awaits` says who has to act before a sent one is done: `platform`, `person`, or nobody ("").
+    `look_at` is when the platform is looked at next for what became of it (None: not at all), `looks` how often it
+    was, `unsettled_since` when the doubt or the waiting began, `deadline_at` when a person should have settled it.
     """
 
     id: int
@@ -103,6 +105,13 @@ class Delivery:
     reason: str = ""
     after_id: int | None = None
     basis_id: int | None = None
+    cause: str = ""
+    note: str = ""
+    awaits: str = ""
+    look_at: int | None = None
+    looks: int = 0
+    unsettled_since: int | None = None
+    deadline_at: int | None = None
 
 
 PARKED = 2**62
@@ -139,7 +148,8 @@ class Outcome:
     """What one attempt came to, ready to be recorded.
 
     `events` are the moves from the state the claim left; `counted` says whether the attempt counts towards the
-    limit. `due_at` is set when the delivery waits again. `evidence` goes into the log entry as it is (no
+    limit. `due_at` is set when the delivery waits again; `awaits`, `look_at` and `deadline_at` when it is not settled
+    (see `Delivery`). `evidence` goes into the log entry as it is (no
     secrets): reason, detail, timing in milliseconds, HTTP status.
     """
 
@@ -155,18 +165,38 @@ class Outcome:
     remote_id: str = ""
     url: str = ""
     reason: str = ""
+    awaits: str = ""
+    look_at: int | None = None
+    deadline_at: int | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelState:
-    """What the queue remembers of a channel account. `held_until` obeys Retry-After; `closed` follows HTTP 410."""
+    """What the queue remembers of a channel account. `held_until` obeys Retry-After; `closed` follows HTTP 410.
+
+    The breaker: `failures` in a row without an answer that tells anything, since `failing_since`; while it is open,
+    one delivery at a time probes, not before `probe_at`. Health: when something last worked (`ok_at`), failed
+    (`failed_at`) or became visible (`visible_at`); the last live check (`checked_at`, `check_reason` "" when it went
+    well, `token_until`, `facts`). `known_since` is when the account was first seen.
+    """
 
     name: str
     paused: bool = False
     reason: str = ""
     held_until: int = 0
     closed: bool = False
+    failures: int = 0
+    failing_since: int | None = None
+    probe_at: int = 0
+    ok_at: int | None = None
+    failed_at: int | None = None
+    visible_at: int | None = None
+    known_since: int = 0
+    checked_at: int | None = None
+    check_reason: str = ""
+    token_until: int | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class DeliveryEvent(StrEnum):
     RESEND = "resend"
     CANCEL = "cancel"
     REFUSE = "refuse"
+    SETTLE = "settle"  # a person did by hand what the platform could not
 
 
 R, RE, D, DE = RevisionState, RevisionEvent, DeliveryState, DeliveryEvent
@@ -92,8 +93,11 @@ DELIVERY_TABLE: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = Ma
         (D.IN_DOUBT, DE.FOUND): D.CONFIRMED,
         (D.IN_DOUBT, DE.RESEND): D.WAITING,
         (D.IN_DOUBT, DE.CANCEL): D.CANCELLED,
+        (D.IN_DOUBT, DE.REFUSE): D.FAILED,
         (D.FAILED, DE.RESEND): D.WAITING,
+        (D.FAILED, DE.SETTLE): D.CONFIRMED,
         (D.WAITING, DE.CANCEL): D.CANCELLED,
+        (D.WAITING, DE.LOSE): D.IN_DOUBT,  # an older database was restored: it may have gone out since
     }
 )
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from enum import StrEnum
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -14,32 +11,51 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
 
+from content_queue.account_tables import (
+    api_tokens,
+    channels,
+    incidents,
+    kept_tokens,
+    link_checks,
+    notices,
+    quota_uses,
+    secrets,
+    switches,
+    workers,
+)
+from content_queue.schema import Id, metadata, one_of
 from content_queue.states import UNDER_WAY, DeliveryState, RevisionState
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-# SQLite numbers rows by itself only in a column spelled INTEGER.
-Id = BigInteger().with_variant(Integer, "sqlite")
-
-
-def one_of(column: str, values: Iterable[StrEnum]) -> str:
-    return f"{column} IN ({', '.join(repr(str(v)) for v in values)})"
-
+__all__ = [
+    "acceptances",
+    "api_tokens",
+    "channels",
+    "deliveries",
+    "fanouts",
+    "incidents",
+    "items",
+    "kept_tokens",
+    "link_checks",
+    "log_batches",
+    "log_entries",
+    "meta",
+    "metadata",
+    "notices",
+    "quota_uses",
+    "replies",
+    "revisions",
+    "secrets",
+    "shelf",
+    "signoffs",
+    "switches",
+    "workers",
+]
 
 items = Table(
     "items",
@@ -152,6 +168,11 @@ deliveries = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("after_id", BigInteger),
     Column("basis_id", BigInteger),
+    Column("awaits", Text, nullable=False, server_default=""),
+    Column("look_at", BigInteger),
+    Column("looks", Integer, nullable=False, server_default="0"),
+    Column("unsettled_since", BigInteger),
+    Column("deadline_at", BigInteger),
     UniqueConstraint("item_id", "revision_id", "channel", "operation"),
     CheckConstraint(one_of("state", DeliveryState), name="state"),
     CheckConstraint("operation IN ('publish', 'edit', 'recall')", name="operation"),
@@ -187,25 +208,26 @@ deliveries = Table(
         sqlite_where=text("state IN ('failed', 'in_doubt')"),
         postgresql_where=text("state IN ('failed', 'in_doubt')"),
     ),
-)
-
-channels = Table(
-    "channels",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("paused", Boolean, nullable=False, server_default=text("false")),
-    Column("closed", Boolean, nullable=False, server_default=text("false")),
-    Column("held_until", BigInteger, nullable=False, server_default="0"),
-    Column("reason", Text, nullable=False, server_default=""),
-)
-
-switches = Table(
-    "switches",
-    metadata,
-    Column("scope", Text, primary_key=True),
-    Column("actor", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("at", BigInteger, nullable=False),
+    Index(
+        "ix_deliveries_look",
+        "look_at",
+        sqlite_where=text("look_at IS NOT NULL"),
+        postgresql_where=text("look_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_deliveries_awaits",
+        "awaits",
+        "id",
+        sqlite_where=text("state = 'sent' AND awaits <> ''"),
+        postgresql_where=text("state = 'sent' AND awaits <> ''"),
+    ),
+    Index(
+        "ix_deliveries_remote",
+        "channel",
+        "remote_id",
+        sqlite_where=text("state = 'sent' AND awaits <> ''"),
+        postgresql_where=text("state = 'sent' AND awaits <> ''"),
+    ),
 )
 
 log_entries = Table(
@@ -276,18 +298,6 @@ shelf = Table(
     Index(None, "column_slug", "position"),
 )
 
-api_tokens = Table(
-    "api_tokens",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("token_hash", Text, nullable=False, unique=True),
-    Column("name", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger),
-    Column("revoked_at", BigInteger),
-)
-
 replies = Table(
     "replies",
     metadata,
@@ -303,13 +313,4 @@ meta = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
-)
-
-workers = Table(
-    "workers",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("roles", Text, nullable=False),
-    Column("started_at", BigInteger, nullable=False),
-    Column("seen_at", BigInteger, nullable=False),
 )

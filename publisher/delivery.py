@@ -9,11 +9,11 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from channels.contract import Capabilities, Channel, Editable, Idempotency, Operation, Post, Recallable
-from channels.verdicts import Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
+from channels.contract import Capabilities, Channel, Editable, FollowUp, Idempotency, Operation, Post, Recallable
+from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
 from content_queue.model import Claimed, Outcome
 from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
-from publisher import retry
+from publisher import doubts, retry
 
 E = DeliveryEvent
 
@@ -53,9 +53,14 @@ def idempotency_key(item_id: str, revision: int, account: str, operation: str) -
     return "gb_" + hashlib.sha256(joined).hexdigest()[:40]
 
 
-def must_start_first(capabilities: Capabilities) -> bool:
+def must_start_first(capabilities: Capabilities, operation: str) -> bool:
     """Whether `start` must be committed before the request leaves (the platform keeps repeats)."""
-    return capabilities.idempotency is Idempotency.NONE
+    return capabilities.of(operation) is Idempotency.NONE
+
+
+def resendable(capabilities: Capabilities) -> frozenset[str]:
+    """The operations whose repeats the platform drops."""
+    return frozenset(o for o in Operation if capabilities.of(o) is not Idempotency.NONE)
 
 
 async def send(channel: Channel, post: Post) -> Receipt | Verdict | Exception:
@@ -63,13 +68,15 @@ async def send(channel: Channel, post: Post) -> Receipt | Verdict | Exception:
     try:
         if post.operation is Operation.PUBLISH:
             return await channel.publish(post)
-        if post.operation is Operation.EDIT:
-            if not isinstance(channel, Editable):
-                return Rejected("cannot_edit", f"{channel.kind} cannot change a post that is out")
+        if post.operation is Operation.EDIT and isinstance(channel, Editable):
             return await channel.edit(post)
-        if not isinstance(channel, Recallable):
-            return Rejected("cannot_recall", f"{channel.kind} cannot take a post down")
-        return await channel.recall(post)
+        if post.operation is Operation.RECALL and isinstance(channel, Recallable):
+            return await channel.recall(post)
+        if isinstance(channel, FollowUp):
+            return await channel.follow_up(post)
+        if post.operation is Operation.EDIT:
+            return Rejected("cannot_edit", f"{channel.kind} cannot change a post that is out")
+        return Rejected("cannot_recall", f"{channel.kind} cannot take a post down")
     except Exception as surprise:
         return surprise
 
@@ -87,13 +94,17 @@ def judge(
     counted = not isinstance(answer, Suspended)
     attempts = claimed.attempts + counted
     row, due = _row(claimed, answer, capabilities, attempts, now, chance)
-    begun = not must_start_first(capabilities)
+    begun = not must_start_first(capabilities, claimed.operation)
     events, state = _moves(row, begun)
     receipt = answer if isinstance(answer, Receipt) else None
-    reason = "" if receipt else _reason(answer)
+    reason = _storable(receipt.reason) if receipt else _reason(answer)
+    awaits = receipt.awaits if receipt else Awaits.NOTHING
     facts: dict[str, Any] = {"outcome": row, "attempt": attempts, **(evidence or {})}
     if not receipt:
         facts |= {"reason": reason, "detail": _detail(answer)}
+    elif awaits:
+        facts |= {"awaits": awaits, "reason": reason}
+    doubtful = state is DeliveryState.IN_DOUBT
     outcome = Outcome(
         delivery_id=claimed.id,
         token=claimed.token,
@@ -107,6 +118,9 @@ def judge(
         remote_id=_storable(receipt.remote_id) if receipt else "",
         url=_storable(receipt.url) if receipt else "",
         reason=reason,
+        awaits=awaits,
+        look_at=doubts.next_look(capabilities, 0, now) if doubtful or awaits is Awaits.PLATFORM else None,
+        deadline_at=doubts.doubt_deadline(now) if doubtful else doubts.deadline(awaits, now),
         evidence=facts,
     )
     return Judgement(outcome, *_for_the_channel(answer, now))
@@ -147,10 +161,9 @@ def _row(
 
 def _repeat_is_dropped(claimed: Claimed, capabilities: Capabilities, due: int) -> bool:
     """Counted from the delivery's making (or a person's word), which is never later than the first request."""
-    if capabilities.idempotency is Idempotency.NATURAL:
-        return True
-    if capabilities.idempotency is Idempotency.NONE:
-        return False
+    promised = capabilities.of(claimed.operation)
+    if promised is not Idempotency.KEYED:
+        return promised is Idempotency.NATURAL
     lifetime = capabilities.key_lifetime
     since = claimed.created_at if claimed.key_since is None else claimed.key_since
     return lifetime is None or due < since + int(lifetime * retry.SECOND)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from channels.contract import Channel
 from content_queue.model import Claimed
 from publisher.clock import SECOND
-from publisher.delivery import must_start_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +27,11 @@ class Lane:
     `shutting` counts answers that shut the channel (a pause, a Retry-After) and are not recorded yet.
     """
 
-    __slots__ = ("channel", "name", "parallel", "queue", "running", "shutting", "start_first")
+    __slots__ = ("channel", "name", "parallel", "queue", "running", "shutting")
 
     def __init__(self, name: str, channel: Channel) -> None:
         self.name, self.channel = name, channel
         self.parallel = channel.capabilities.parallel
-        self.start_first = must_start_first(channel.capabilities)
         self.queue: deque[Claimed] = deque()
         self.running = 0
         self.shutting = 0

@@ -14,11 +14,13 @@ from content_queue.audit_log import encode_vkey
 from content_queue.store import Process
 from publisher.app import App, Transports, build_channels
 from publisher.clock import SECOND
+from publisher.delivery import resendable
 from publisher.keys import load_public
 from publisher.lanes import Pace
 from publisher.metrics import Metrics
 from publisher.posts import Posts
 from publisher.process import calm_collector
+from publisher.reconcile import Reconciler
 from publisher.release import Releaser
 from publisher.schedule import Schedule
 from publisher.shelf import StoreShelfReader
@@ -104,8 +106,9 @@ class Service:
             app.store, channels, posts, name=self.name, clock=app.clock, pace=pace, observe=self.metrics.attempt
         )
         releaser = Releaser(app.store, app.gate, app.routes, app.clock)
+        reconciler = Reconciler(app.store, channels, posts, app.clock)
         self.worker = worker
-        for part in (worker, releaser):
+        for part in (worker, releaser, reconciler):
             app.store.wake.subscribe(part.wake)
             self._stoppers.append(part.stop)
             self._tasks.append(asyncio.create_task(part.run(), name=type(part).__name__))
@@ -151,7 +154,7 @@ class Service:
     async def _reap(self) -> None:
         """Every process knows every channel's promise, so any of them may take back what a dead one held."""
         keyed = frozenset(
-            a.name for a in self.app.accounts if a.on and kinds()[a.kind].capabilities.idempotency != "none"
+            (a.name, o) for a in self.app.accounts if a.on for o in resendable(kinds()[a.kind].capabilities)
         )
         gone = await self.app.store.deliveries.expire_leases(
             now=self.app.clock(), resend=keyed, backoff=RESEND_AFTER_CRASH

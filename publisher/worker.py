@@ -16,7 +16,7 @@ from channels.verdicts import Receipt, Rejected, Verdict
 from content_queue.model import ChannelState, Claimed
 from content_queue.store import Store
 from publisher.clock import SECOND, Clock
-from publisher.delivery import Judgement, judge, may_send, send
+from publisher.delivery import Judgement, judge, may_send, must_start_first, resendable, send
 from publisher.lanes import Lane, Pace
 from publisher.posts import HashMismatch, Posts
 
@@ -59,7 +59,7 @@ class Worker:
         self._runners: set[asyncio.Task[None]] = set()
         self._shut: tuple[set[str], set[str], bool] = (set(), set(), False)
         self._refreshed = 0.0
-        self.keyed = frozenset(n for n, lane in self._lanes.items() if not lane.start_first)
+        self.keyed = frozenset((n, o) for n, c in channels.items() for o in resendable(c.capabilities))
 
     # -- life ----------------------------------------------------------------------------------------------
 
@@ -262,7 +262,9 @@ class Worker:
         """Whether the claim still holds: after a lost lease somebody else may have sent it, or something newer."""
         if self._clock() >= self._leases.get(claimed.token, 0):
             return False
-        return not lane.start_first or bool(await self._store.deliveries.start([claimed], now=self._clock()))
+        if not must_start_first(lane.channel.capabilities, claimed.operation):
+            return True
+        return bool(await self._store.deliveries.start([claimed], now=self._clock()))
 
     # -- recording -----------------------------------------------------------------------------------------
 

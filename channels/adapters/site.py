@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from channels.contract import Capabilities, Idempotency, Post, Prepared, Presence, Sighting
+from channels.contract import Capabilities, Idempotency, Measured, Post, Prepared, Presence, Sighting
 from channels.registry import Tools
 from channels.shelf import Shelf
 from channels.verdicts import Receipt
@@ -47,7 +47,7 @@ class Site:
         return Sighting(Presence.LIVE, receipt or Receipt(post.item_id, post.url), f"shows revision {shown}")
 
     def prepare(self, post: Post) -> Prepared:
-        return Prepared(post.html, length=len(post.text))
+        return Prepared(post.html, text=post.text, measured=(Measured("text", len(post.text), None, "characters"),))
 
 
 def build(account: str, settings: Settings, tools: Tools) -> Site:

@@ -19,6 +19,7 @@ from content_queue.store.engine import (
 )
 from content_queue.store.items import Items, Reply
 from content_queue.store.log import AuditLog, continue_numbers
+from content_queue.store.looks import Look, Looks
 from content_queue.store.marks import RevisionMark, revision_marks
 from content_queue.store.shelf import Shelf, Shown
 from content_queue.store.wake import Wake
@@ -31,6 +32,8 @@ __all__ = [
     "Deliveries",
     "Forbidden",
     "Items",
+    "Look",
+    "Looks",
     "Process",
     "Reply",
     "RevisionMark",
@@ -61,6 +64,7 @@ class Store:
         self._db = Database(url)
         self.items = Items(self._db)
         self.deliveries = Deliveries(self._db)
+        self.looks = Looks(self._db)
         self.channels = Channels(self._db)
         self.shelf = Shelf(self._db)
         self.access = Access(self._db)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, literal, select, update
+from sqlalchemy import Connection, func, literal, select, update
 
 from content_queue.model import PARKED, Books, Claimed, Delivery, Outcome
 from content_queue.states import (
@@ -17,12 +17,13 @@ from content_queue.states import (
     follow,
     sources,
 )
-from content_queue.store import dialects, fanout
+from content_queue.store import dialects, fanout, leases
 from content_queue.store.channels import hold_until, stopped_scopes
 from content_queue.store.engine import Conflict, Database
 from content_queue.store.items import lock_item
-from content_queue.store.log import Line, append, line
+from content_queue.store.log import append, line
 from content_queue.store.rows import DELIVERY_COLUMNS, as_delivery, deliveries_of, delivery_by_id
+from content_queue.store.settling import move_by_hand
 from content_queue.store.wake import wake
 from content_queue.tables import channels, deliveries, fanouts
 
@@ -30,7 +31,6 @@ NOTHING_TO_SEND = "Delivery {id} is {state}; there is nothing to send again."
 NOT_IN_DOUBT = "Delivery {id} is {state}, not in doubt."
 
 _d = deliveries.c
-STARTED = sources(DELIVERY_TABLE, DeliveryEvent.ACCEPT)  # the request may have left
 
 
 class Deliveries:
@@ -89,14 +89,23 @@ class Deliveries:
         await self._db.write(extend)
 
     async def expire_leases(
-        self, *, now: int, resend: frozenset[str], backoff: int, limit: int = 500
+        self,
+        *,
+        now: int,
+        resend: frozenset[tuple[str, str]],
+        backoff: int,
+        look_after: int = 5_000_000,
+        deadline_after: int = 1_800_000_000,
+        limit: int = 500,
     ) -> list[Delivery]:
         """Takes back what dead workers held; returns what was taken back.
 
-        Claimed, not started: waits again. Started: in doubt; on channels in `resend` (the platform drops
-        repeats) it waits again, due `backoff` microseconds from `now`.
+        Claimed, not started: waits again. Started: in doubt, to be looked at and settled within the two spans; for
+        (channel, operation) in `resend` (the platform drops repeats) it waits again, due `backoff` from `now`. All
+        spans are microseconds.
         """
-        return await self._db.write(_expire_leases, now, resend, backoff, limit)
+        waits = (backoff, look_after, deadline_after)
+        return await self._db.write(leases.expire, now, resend, waits, limit)
 
     async def resend(self, delivery_id: int, *, now: int, actor: str, reason: str) -> Delivery:
         """A person's word that it may be sent (again): failed or in doubt -> waiting, due now.
@@ -244,30 +253,11 @@ def _start(connection: Connection, claimed: Sequence[Claimed], now: int) -> set[
     return moved
 
 
-def _attempt_line(outcome: Outcome, now: int, *, kind: str = "attempt") -> Line:
-    return line(
-        now,
-        kind,
-        "system",
-        item=outcome.item_id,
-        delivery=outcome.delivery_id,
-        ref=outcome.token,
-        channel=outcome.channel,
-        events=outcome.events,
-        state=outcome.state,
-        counted=outcome.counted,
-        due=outcome.due_at,
-        remote=outcome.remote_id,
-        url=outcome.url,
-        **outcome.evidence,
-    )
-
-
 def _record(connection: Connection, outcomes: Sequence[Outcome], holds: dict[str, int], now: int) -> set[int]:
     doubted = [DeliveryEvent.LOSE in o.events for o in outcomes]
     moved = dialects.settle(connection, outcomes, doubted) if outcomes else set()
-    lines = [_attempt_line(o, now) for o in outcomes if o.delivery_id in moved]
-    lines += [_attempt_line(o, now, kind="late_outcome") for o in outcomes if o.delivery_id not in moved]
+    lines = [leases.attempt_line(o, now) for o in outcomes if o.delivery_id in moved]
+    lines += [leases.attempt_line(o, now, kind="late_outcome") for o in outcomes if o.delivery_id not in moved]
     settled = {o.delivery_id: o.state for o in outcomes if o.delivery_id in moved}
     lines += fanout.settle_dependents(connection, settled, now)
     for name, until in holds.items():
@@ -294,52 +284,6 @@ def _release_claims(connection: Connection, claims: Sequence[Claimed], now: int)
     append(connection, lines)
 
 
-def _expire_leases(
-    connection: Connection, now: int, resend: frozenset[str], backoff: int, limit: int
-) -> list[Delivery]:
-    q = (
-        select(*DELIVERY_COLUMNS)
-        .where(_d.token.is_not(None), _d.lease_until < now)
-        .order_by(_d.lease_until)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    gone = [as_delivery(r) for r in connection.execute(q).all()]
-    outcomes = [_lost(d, now, resend, backoff) for d in gone]
-    moved: set[int] = set()
-    if outcomes:
-        moved = dialects.settle(connection, outcomes, [bool(o.evidence["maybe_out"]) for o in outcomes])
-        kept = [o for o in outcomes if o.delivery_id in moved]
-        append(connection, [_attempt_line(o, now, kind="lease_expired") for o in kept])
-        append(connection, fanout.settle_dependents(connection, {o.delivery_id: o.state for o in kept}, now))
-    return [d for d in gone if d.id in moved]
-
-
-def _lost(delivery: Delivery, now: int, resend: frozenset[str], backoff: int) -> Outcome:
-    started = delivery.state in STARTED
-    events: tuple[DeliveryEvent, ...] = (DeliveryEvent.LOSE,) if started else (DeliveryEvent.RELEASE,)
-    if started and delivery.channel in resend:
-        events += (DeliveryEvent.RESEND,)
-    state = follow(DELIVERY_TABLE, delivery.state, events)
-    # Where repeats are dropped, `start` is not committed: a claimed delivery may have been sent.
-    doubted = started or delivery.channel in resend
-    return Outcome(
-        delivery_id=delivery.id,
-        token=delivery.token or "",
-        item_id=delivery.item_id,
-        channel=delivery.channel,
-        events=events,
-        state=state,
-        at=now,
-        counted=False,
-        due_at=now + backoff if state is DeliveryState.WAITING else None,
-        remote_id=delivery.remote_id,
-        url=delivery.url,
-        reason="lease_expired",
-        evidence={"reason": "lease_expired", "maybe_out": doubted},
-    )
-
-
 def _resend(connection: Connection, delivery_id: int, now: int, actor: str, reason: str) -> Delivery:
     lock_item(connection, delivery_by_id(connection, delivery_id).item_id)
     delivery = delivery_by_id(connection, delivery_id)
@@ -353,8 +297,10 @@ def _resend(connection: Connection, delivery_id: int, now: int, actor: str, reas
     events = (DeliveryEvent.RESEND,) if delivery.state in resendable else ()
     after = follow(DELIVERY_TABLE, delivery.state, events)
     fanout.may_resend(connection, delivery)
-    fresh = {"attempts": 0, "key_since": now} if delivery.state is not DeliveryState.WAITING else {}
-    _moved(connection, delivery, {"state": after, "due_at": now, "updated_at": now, **fresh})
+    fresh: dict[str, Any] = {"attempts": 0, "key_since": now} if delivery.state is not DeliveryState.WAITING else {}
+    if delivery.state is DeliveryState.IN_DOUBT:
+        fresh["doubted"] = False  # it is known now not to be out
+    move_by_hand(connection, delivery, {"state": after, "due_at": now, "updated_at": now, **fresh})
     facts = {"was": delivery.state, "state": after, "reason": reason, "channel": delivery.channel}
     append(connection, [line(now, "resend", actor, item=delivery.item_id, delivery=delivery.id, **facts)])
     wake(connection)
@@ -366,7 +312,7 @@ def _settle_absent(connection: Connection, delivery_id: int, now: int, actor: st
     if delivery.state is not DeliveryState.IN_DOUBT:
         raise Conflict(NOT_IN_DOUBT, id=delivery_id, state=delivery.state)
     after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.CANCEL,))
-    _moved(connection, delivery, {"state": after, "reason": "never_out", "doubted": False, "updated_at": now})
+    move_by_hand(connection, delivery, {"state": after, "reason": "never_out", "doubted": False, "updated_at": now})
     facts = {"was": delivery.state, "state": after, "reason": reason, "channel": delivery.channel}
     lines = [line(now, "absent", actor, item=delivery.item_id, delivery=delivery.id, **facts)]
     append(connection, lines + fanout.settle_dependents(connection, {delivery.id: after}, now))
@@ -382,17 +328,9 @@ def _settle_doubt(
         raise Conflict(NOT_IN_DOUBT, id=delivery_id, state=delivery.state)
     after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.FOUND,))
     values = {"state": after, "url": url, "remote_id": remote_id, "reason": "", "updated_at": now}
-    _moved(connection, delivery, values)
+    move_by_hand(connection, delivery, values)
     facts = {"was": delivery.state, "state": after, "url": url, "remote": remote_id, "reason": reason}
     lines = [line(now, "found", actor, item=delivery.item_id, delivery=delivery.id, **facts)]
     lines += fanout.settle_dependents(connection, {delivery.id: after}, now)
     append(connection, lines)
     return delivery_by_id(connection, delivery_id)
-
-
-def _moved(connection: Connection, delivery: Delivery, values: Mapping[str, Any]) -> None:
-    done = connection.execute(
-        update(deliveries).where(and_(_d.id == delivery.id, _d.state == delivery.state)).values(**values)
-    )
-    if done.rowcount != 1:
-        raise Conflict("Delivery {id} changed just now; look again.", id=delivery.id)

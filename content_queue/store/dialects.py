@@ -48,23 +48,30 @@ _SQLITE_CLAIMED = (
 _PG_SETTLE = text(
     "WITH moved AS (UPDATE deliveries d SET state = v.state, due_at = coalesce(v.due_at, d.due_at),"
     " attempts = d.attempts + v.counted, remote_id = v.remote_id, url = v.url, reason = v.reason,"
-    " doubted = d.doubted OR v.doubted, token = NULL, lease_until = NULL, updated_at = v.at "
+    " doubted = d.doubted OR v.doubted, token = NULL, lease_until = NULL, updated_at = v.at,"
+    " awaits = v.awaits, look_at = v.look_at, looks = 0, deadline_at = v.deadline_at,"
+    " unsettled_since = v.unsettled_since "
     # one JSON text: the driver would build ten arrays element by element
     "FROM json_to_recordset(CAST(:rows AS json)) AS v(id bigint, token text, state text, due_at bigint, counted int,"
-    " remote_id text, url text, reason text, doubted boolean, at bigint) "
+    " remote_id text, url text, reason text, doubted boolean, at bigint, awaits text, look_at bigint,"
+    " deadline_at bigint, unsettled_since bigint) "
     "WHERE d.id = v.id AND d.token = v.token AND d.state IN ('claimed', 'sending') RETURNING d.id) "
     "SELECT CAST(coalesce(json_agg(id), '[]') AS text) FROM moved"
 )
-_SETTLE_FIELDS = ("id", "token", "state", "due_at", "counted", "remote_id", "url", "reason", "doubted", "at")
+_SETTLE_FIELDS = (
+    "id", "token", "state", "due_at", "counted", "remote_id", "url", "reason", "doubted", "at", "awaits", "look_at",
+    "deadline_at", "unsettled_since",
+)  # fmt: skip
 
 _SQLITE_SETTLE = (
     "UPDATE deliveries SET state = v.column3, due_at = coalesce(v.column4, deliveries.due_at),"
     " attempts = deliveries.attempts + v.column5, remote_id = v.column6, url = v.column7, reason = v.column8,"
-    " doubted = deliveries.doubted OR v.column9, token = NULL, lease_until = NULL, updated_at = v.column10 "
+    " doubted = deliveries.doubted OR v.column9, token = NULL, lease_until = NULL, updated_at = v.column10,"
+    " awaits = v.column11, look_at = v.column12, looks = 0, deadline_at = v.column13, unsettled_since = v.column14 "
     "FROM (VALUES {rows}) v "
     "WHERE deliveries.id = v.column1 AND deliveries.token = v.column2 AND deliveries.state IN ('claimed', 'sending')"
 )
-# Rows in one statement. Few sizes, so that SQLite keeps each statement compiled; 128 x 10 values stay below its
+# Rows in one statement. Few sizes, so that SQLite keeps each statement compiled; 128 x 14 values stay below its
 # limit of 32,766 parameters.
 SQLITE_SIZES = (128, 16, 1)
 
@@ -152,13 +159,17 @@ def _json(value: Any) -> str:
 
 def settle(connection: Connection, outcomes: Sequence[Outcome], doubted: Sequence[bool]) -> set[int]:
     """One fenced UPDATE a delivery. Returns the ids that moved; the others had lost their lease."""
-    rows = [
-        (o.delivery_id, o.token, o.state.value, o.due_at, int(o.counted), o.remote_id, o.url, o.reason, d, o.at)
-        for o, d in zip(outcomes, doubted, strict=True)
-    ]
+    rows = [_settled_row(o, d) for o, d in zip(outcomes, doubted, strict=True)]
     if connection.dialect.name == "sqlite":
         return _settle_sqlite(connection, rows)
     return set(orjson.loads(connection.execute(_PG_SETTLE, {"rows": records(_SETTLE_FIELDS, rows)}).scalar_one()))
+
+
+def _settled_row(o: Outcome, doubted: bool) -> tuple[Any, ...]:
+    """In the order of `_SETTLE_FIELDS`."""
+    came_to = (o.delivery_id, o.token, o.state.value, o.due_at, int(o.counted), o.remote_id, o.url, o.reason)
+    since = None if o.deadline_at is None else o.at
+    return (*came_to, doubted, o.at, str(o.awaits), o.look_at, o.deadline_at, since)
 
 
 def _settle_sqlite(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> set[int]:

@@ -52,6 +52,13 @@ DELIVERY_COLUMNS = (
     _d.reason,
     _d.after_id,
     _d.basis_id,
+    _d.cause,
+    _d.note,
+    _d.awaits,
+    _d.look_at,
+    _d.looks,
+    _d.unsettled_since,
+    _d.deadline_at,
 )
 
 

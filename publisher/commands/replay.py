@@ -15,7 +15,9 @@ from content_queue.states import DELIVERED, DeliveryState
 from publisher.texts import Text, bilingual, mark
 
 # Their bodies name the state after the move.
-MOVES = frozenset({"attempt", "lease_expired", "resend", "found", "absent"})
+MOVES = frozenset(
+    {"attempt", "lease_expired", "resend", "found", "absent", "confirmed", "refused", "settled", "doubted"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Replay:
 
 def _placed(told: Told, kind: str, facts: Mapping[str, Any]) -> Told:
     """With where it is, as far as an accepting entry says."""
-    if kind == "found" or facts.get("state") in DELIVERED:
+    if kind in {"found", "confirmed", "settled"} or facts.get("state") in DELIVERED:
         return replace(told, url=str(facts.get("url", "")), remote=str(facts.get("remote", "")))
     return told
 

@@ -246,7 +246,7 @@ async def test_an_adapter_may_read_what_the_table_hands_it(transport: Transport,
 
 async def test_fetch_repeats_what_passes_and_nothing_else(transport: Transport, platform: Platform) -> None:
     platform.reply = answer(500)
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(Deferred, match="http_500"):  # nobody could notice it, so no post is in doubt
         await transport.fetch(platform.url, {}, account="acct", attempts=2)
     assert len(platform.seen) == 2
     for status, verdict in ((404, Rejected), (401, Suspended)):

@@ -150,7 +150,8 @@ class Trade:
         return await self.store.deliveries.get(claimed.id)
 
     async def expire(self, *keyed: str, backoff: int = 0) -> list[Delivery]:
-        return await self.store.deliveries.expire_leases(now=self.clock(), resend=frozenset(keyed), backoff=backoff)
+        resend = frozenset((name, o) for name in keyed for o in ("publish", "edit", "recall"))
+        return await self.store.deliveries.expire_leases(now=self.clock(), resend=resend, backoff=backoff)
 
     async def state(self, delivery_id: int) -> DeliveryState:
         return (await self.store.deliveries.get(delivery_id)).state

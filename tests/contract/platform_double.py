@@ -22,11 +22,17 @@ class Seen:
 
 
 class Platform:
-    """`reply` is what every request meets; `seen` are the requests that arrived whole."""
+    """`reply` is what every request meets; `seen` are the requests that arrived whole.
+
+    `helpers` answer requests that no reader could notice (a token, an upload, a look): the start of a path -> reply.
+    Those are kept in `helped`, not in `seen`.
+    """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self.seen: list[Seen] = []
+        self.helped: list[Seen] = []
+        self.helpers: dict[str, Reply] = {}
         self.reply: Reply = answer(200, body=b"{}")
         self.connections = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,8 +66,9 @@ class Platform:
         method, path, _ = first.split(" ")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        self.seen.append(Seen(method, path, headers, body))
-        await self.reply(reader, writer)
+        helper = next((reply for start, reply in self.helpers.items() if path.startswith(start)), None)
+        (self.seen if helper is None else self.helped).append(Seen(method, path, headers, body))
+        await (helper or self.reply)(reader, writer)
 
 
 def answer(status: int, *headers: tuple[str, str], body: bytes = b"") -> Reply:

@@ -95,7 +95,7 @@ def test_every_requirement_is_locked_by_hash_and_names_no_host(path: Path) -> No
     logical = re.sub(r"\\\n\s*", "", text)
     pins = [line for line in logical.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     assert len(pins) > 20
-    pin = re.compile(r"[a-z0-9][\w.-]*(\[[\w,-]+\])?==\S+( ; .+?)?( +--hash=sha256:[0-9a-f]{64})+")
+    pin = re.compile(r"[a-z0-9][\w.-]*(\[[\w, -]+\])?==\S+( ; .+?)?( +--hash=sha256:[0-9a-f]{64})+")
     assert [line.split(" ")[0] for line in pins if not pin.fullmatch(line.split("    # ")[0].strip())] == []
     assert not re.search(r"https?://|--index-url|--find-links|@ file:", text)
 

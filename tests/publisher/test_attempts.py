@@ -103,7 +103,7 @@ class TestJudgement:
     ) -> None:
         found = judge(claimed(attempts), answer, capabilities, now=NOW, chance=lambda: 0.5).outcome
         assert (found.state, found.counted) == (state, counted)
-        before = S.SENDING if must_start_first(capabilities) else S.CLAIMED
+        before = S.SENDING if must_start_first(capabilities, "publish") else S.CLAIMED
         assert follow(DELIVERY_TABLE, before, found.events) is state
         assert (found.due_at is not None) == (state is S.WAITING)
         assert found.evidence["attempt"] == attempts + counted

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from channels.adapters.webhook import payload
 from channels.adapters.webhook.signing import Key, Window, signature_header, signing_key, symmetric_key
-from channels.contract import Capabilities, Idempotency, Post, Prepared
+from channels.contract import Capabilities, Idempotency, Measured, Post, Prepared
 from channels.registry import Tools
 from channels.transport import Transport
 from channels.verdicts import Receipt, Rejected, Suspended
@@ -117,7 +117,9 @@ class Webhook:
     def prepare(self, post: Post) -> Prepared:
         body = payload.event(post, self._body_limit)
         dropped = () if payload.fits(post, self._body_limit) else ("html",)
-        return Prepared(body.decode(), length=len(body), dropped=dropped)
+        return Prepared(
+            body.decode(), text=post.text, measured=(Measured("body", len(body), None, "bytes"),), dropped=dropped
+        )
 
     async def _send(self, post: Post) -> Receipt:
         body = payload.event(post, self._body_limit)

@@ -1,0 +1,207 @@
+"""Looking at the platform for what became of a delivery: which ones are due for a look, and what a look settles.
+
+A look changes nothing on the platform, so one that is made twice does no harm; what it found is recorded only by
+whoever holds the newest look (`looks` is the fence), and never over a person's word or a newer attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, select, update
+
+from content_queue.model import Claimed, Delivery
+from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
+from content_queue.store import fanout
+from content_queue.store.engine import Conflict, Database, Forbidden
+from content_queue.store.items import lock_item
+from content_queue.store.log import append, line
+from content_queue.store.rows import DELIVERY_COLUMNS, delivery_by_id
+from content_queue.store.settling import move_by_hand
+from content_queue.store.wake import wake
+from content_queue.tables import deliveries
+
+_d = deliveries.c
+NOBODY = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A delivery whose platform is to be looked at. `claimed` is what its post is made of (nothing is claimed)."""
+
+    delivery: Delivery
+    claimed: Claimed
+
+    @property
+    def since(self) -> int:
+        """When its doubt or its waiting began."""
+        found = self.delivery.unsettled_since
+        return self.delivery.updated_at if found is None else found
+
+
+class Looks:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def take(self, names: Sequence[str], *, now: int, until: int, limit: int = 100) -> list[Look]:
+        """Deliveries of these channels that are due for a look, oldest first. Nobody else looks before `until`."""
+        return await self._db.write(_take, tuple(names), now, until, limit)
+
+    async def next_due(self) -> int | None:
+        """When the next look is due; None when nothing is unsettled."""
+        q = select(_d.look_at).where(_d.look_at.is_not(None)).order_by(_d.look_at).limit(1)
+        return await self._db.read(lambda c: c.execute(q).scalar())
+
+    async def found(self, look: Look, *, remote_id: str, url: str, detail: str, now: int) -> bool:
+        """It is as it should be: in doubt or sent -> confirmed. False when somebody else was first."""
+        return await self._db.write(_found, look, remote_id, url, detail, now)
+
+    async def absent(self, look: Look, *, detail: str, now: int) -> bool:
+        """Proven not to be out: in doubt -> sent again, or cancelled when something newer takes its place."""
+        return await self._db.write(_absent, look, detail, now)
+
+    async def refused(self, look: Look, *, reason: str, detail: str, now: int) -> bool:
+        """The platform took it first and then turned it down: -> failed."""
+        return await self._db.write(_refused, look, reason, detail, now)
+
+    async def later(self, look: Look, *, look_at: int | None, detail: str, now: int) -> bool:
+        """Nothing is proven: look again at `look_at` (None: never; a person has to settle it)."""
+        return await self._db.write(_later, look, look_at, detail, now)
+
+    async def by_remote(self, channel: str, remote_id: str) -> Look | None:
+        """The sent delivery that waits for the platform's word on `remote_id` (a callback names it)."""
+        return await self._db.read(_by_remote, channel, remote_id)
+
+
+def _take(connection: Connection, names: tuple[str, ...], now: int, until: int, limit: int) -> list[Look]:
+    due = (
+        select(_d.id)
+        .where(_d.look_at <= now, _d.channel.in_(names))
+        .order_by(_d.look_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(connection.execute(due).scalars())
+    if not ids:
+        return []
+    connection.execute(update(deliveries).where(_d.id.in_(ids)).values(look_at=until, looks=_d.looks + 1))
+    return _looks(connection, _d.id.in_(ids))
+
+
+def _by_remote(connection: Connection, channel: str, remote_id: str) -> Look | None:
+    wanted = and_(
+        _d.channel == channel, _d.remote_id == remote_id, _d.state == DeliveryState.SENT, _d.awaits != ""
+    )
+    return next(iter(_looks(connection, wanted)), None)
+
+
+def _looks(connection: Connection, wanted: Any) -> list[Look]:
+    q = select(*DELIVERY_COLUMNS, _d.column_slug, _d.key_since, _d.doubted).where(wanted).order_by(_d.look_at, _d.id)
+    rows = connection.execute(q).all()
+    ids = [r.basis_id for r in rows if r.basis_id is not None]
+    based = select(_d.id, _d.remote_id, _d.url).where(_d.id.in_(ids))
+    bases = {r.id: (r.remote_id, r.url) for r in connection.execute(based)} if ids else {}
+    return [_look(row, bases) for row in rows]
+
+
+def _look(row: Any, bases: Mapping[int, tuple[str, str]]) -> Look:
+    facts = {c.name: getattr(row, c.name) for c in DELIVERY_COLUMNS}
+    delivery = Delivery(**{**facts, "state": DeliveryState(row.state)})
+    claimed = Claimed(
+        id=row.id,
+        item_id=row.item_id,
+        revision_id=row.revision_id,
+        revision=row.revision,
+        channel=row.channel,
+        column=row.column_slug,
+        operation=row.operation,
+        attempts=row.attempts,
+        created_at=row.created_at,
+        token="",
+        cause=row.cause,
+        note=row.note,
+        key_since=row.key_since,
+        doubted=bool(row.doubted),
+        basis=bases.get(row.basis_id) if row.basis_id is not None else None,
+    )
+    return Look(delivery, claimed)
+
+
+def _still(connection: Connection, look: Look) -> Delivery | None:
+    """The delivery as it is now, locked behind its item; None when it has moved on since the look was taken."""
+    lock_item(connection, look.delivery.item_id)
+    now = delivery_by_id(connection, look.delivery.id)
+    same = now.state is look.delivery.state and now.looks == look.delivery.looks
+    return now if same and now.unsettled_since == look.delivery.unsettled_since else None
+
+
+def _facts(delivery: Delivery, state: DeliveryState, detail: str) -> dict[str, Any]:
+    seen: dict[str, Any] = {"channel": delivery.channel, "looks": delivery.looks, "detail": detail}
+    return {"was": delivery.state, "state": state, **seen}
+
+
+def _found(connection: Connection, look: Look, remote_id: str, url: str, detail: str, now: int) -> bool:
+    delivery = _still(connection, look)
+    if delivery is None:
+        return False
+    event = DeliveryEvent.FOUND if delivery.state is DeliveryState.IN_DOUBT else DeliveryEvent.CONFIRM
+    after = follow(DELIVERY_TABLE, delivery.state, (event,))
+    remote_id, url = remote_id or delivery.remote_id, url or delivery.url
+    move_by_hand(
+        connection,
+        delivery,
+        {"state": after, "remote_id": remote_id, "url": url, "reason": "", "updated_at": now},
+    )
+    facts = {**_facts(delivery, after, detail), "url": url, "remote": remote_id}
+    kind = "found" if event is DeliveryEvent.FOUND else "confirmed"
+    lines = [line(now, kind, NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)]
+    append(connection, lines + fanout.settle_dependents(connection, {delivery.id: after}, now))
+    wake(connection)
+    return True
+
+
+def _absent(connection: Connection, look: Look, detail: str, now: int) -> bool:
+    delivery = _still(connection, look)
+    if delivery is None or delivery.state is not DeliveryState.IN_DOUBT:
+        return False
+    values: dict[str, Any]
+    try:
+        fanout.may_resend(connection, delivery)
+    except (Conflict, Forbidden):
+        event, values = DeliveryEvent.CANCEL, {"reason": "never_out"}
+    else:
+        event, values = DeliveryEvent.RESEND, {"due_at": now, "key_since": now}
+    after = follow(DELIVERY_TABLE, delivery.state, (event,))
+    move_by_hand(connection, delivery, {"state": after, "doubted": False, "updated_at": now, **values})
+    facts = _facts(delivery, after, detail)
+    lines = [line(now, "absent", NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)]
+    append(connection, lines + fanout.settle_dependents(connection, {delivery.id: after}, now))
+    wake(connection)
+    return True
+
+
+def _refused(connection: Connection, look: Look, reason: str, detail: str, now: int) -> bool:
+    delivery = _still(connection, look)
+    if delivery is None:
+        return False
+    after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.REFUSE,))
+    move_by_hand(connection, delivery, {"state": after, "reason": reason, "doubted": False, "updated_at": now})
+    facts = {**_facts(delivery, after, detail), "reason": reason}
+    lines = [line(now, "refused", NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)]
+    append(connection, lines + fanout.settle_dependents(connection, {delivery.id: after}, now))
+    wake(connection)
+    return True
+
+
+def _later(connection: Connection, look: Look, look_at: int | None, detail: str, now: int) -> bool:
+    wanted = and_(
+        _d.id == look.delivery.id, _d.state == look.delivery.state, _d.looks == look.delivery.looks
+    )
+    if connection.execute(update(deliveries).where(wanted).values(look_at=look_at)).rowcount != 1:
+        return False
+    delivery = look.delivery
+    facts = {**_facts(delivery, delivery.state, detail), "look_at": look_at}
+    append(connection, [line(now, "looked", NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)])
+    return True
