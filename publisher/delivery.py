@@ -170,8 +170,12 @@ def _repeat_is_dropped(claimed: Claimed, capabilities: Capabilities, due: int) -
 
 
 def may_send(claimed: Claimed, capabilities: Capabilities, now: int) -> Verdict | None:
-    """None, or why nothing may be sent: it may be out already, and the platform no longer knows its key."""
-    if not claimed.doubted or _repeat_is_dropped(claimed, capabilities, now):
+    """None, or why nothing may be sent: it may be out already, and the platform no longer knows its key.
+
+    Where the platform keeps repeats, only proof or a person's word makes a doubtful delivery wait again.
+    """
+    keyed = capabilities.of(claimed.operation) is Idempotency.KEYED
+    if not (keyed and claimed.doubted) or _repeat_is_dropped(claimed, capabilities, now):
         return None
     return OutcomeUnknown("key_expired", "an earlier attempt may be out and the key has outlived its time")
 

@@ -297,9 +297,7 @@ def _resend(connection: Connection, delivery_id: int, now: int, actor: str, reas
     events = (DeliveryEvent.RESEND,) if delivery.state in resendable else ()
     after = follow(DELIVERY_TABLE, delivery.state, events)
     fanout.may_resend(connection, delivery)
-    fresh: dict[str, Any] = {"attempts": 0, "key_since": now} if delivery.state is not DeliveryState.WAITING else {}
-    if delivery.state is DeliveryState.IN_DOUBT:
-        fresh["doubted"] = False  # it is known now not to be out
+    fresh = {"attempts": 0, "key_since": now} if delivery.state is not DeliveryState.WAITING else {}
     move_by_hand(connection, delivery, {"state": after, "due_at": now, "updated_at": now, **fresh})
     facts = {"was": delivery.state, "state": after, "reason": reason, "channel": delivery.channel}
     append(connection, [line(now, "resend", actor, item=delivery.item_id, delivery=delivery.id, **facts)])

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from content_queue.states import DELIVERED, DeliveryState, RevisionState
+from publisher.commands.platforms import platform_reasons
 from publisher.texts import Text, bilingual, mark
 
 D, R = DeliveryState, RevisionState
@@ -172,7 +173,7 @@ def _entry(code: str) -> tuple[str, str] | None:
     status = _STATUS.fullmatch(code)
     if code.startswith("surprise_"):
         return mark("the channel's program failed ({code})"), _LOOK
-    return REASONS.get(code) or (_BY_CLASS.get(status[1]) if status else None)
+    return REASONS.get(code) or platform_reasons().get(code) or (_BY_CLASS.get(status[1]) if status else None)
 
 
 def _spelled(code: str) -> str:
