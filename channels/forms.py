@@ -56,7 +56,7 @@ class Composed:
 
 
 def compose(post: Post, room: Room) -> Composed:
-    """Raises `Rejected("too_long")`."""
+    """Raises `TooLong`."""
     if post.wording and post.operation is not Operation.RECALL:
         return _fitting([(_linked(post.wording, post, room), ())], room)
     found = _fitting(((_linked(text, post, room), dropped) for text, dropped in candidates(post)), room)
@@ -97,14 +97,21 @@ def converted(post: Post) -> str:
     return phrase("converted", post.language) if post.derived_from else ""
 
 
+class TooLong(Rejected):
+    """`measured` says what, how much and the limit."""
+
+    def __init__(self, measured: Measured, detail: str) -> None:
+        super().__init__("too_long", detail)
+        self.measured = measured
+
+
 REMEDY = "shorten it, or write a wording of its own for this channel"
 
 
-def too_long(measured: Measured, remedy: str = REMEDY) -> Rejected:
+def too_long(measured: Measured, remedy: str = REMEDY) -> TooLong:
     """The refusal of something that does not fit."""
     counted, limit = (f"{n:g}" if n is not None else "-" for n in (measured.length, measured.limit))
-    detail = f"{measured.part} counts {counted} {measured.unit}, the limit is {limit}: {remedy}"
-    return Rejected("too_long", detail)
+    return TooLong(measured, f"{measured.part} counts {counted} {measured.unit}, the limit is {limit}: {remedy}")
 
 
 def _paragraphs(*parts: str) -> str:

@@ -1,4 +1,7 @@
-"""The few words that a post itself carries beside what the agency wrote, in the language of the post. Data."""
+"""The few words that a post itself carries beside what the agency wrote, in the language of the post. Data.
+
+`converted` stands under an edition: what is simplified was converted from traditional characters, and the reverse.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ _ZH = {
     "withdrawn_note": "撤回说明：{note}",
     "withdrawn_plain": "此前发布的内容已撤回，请以官方网站为准。",
     "read_on": "全文：{url}",
-    "converted": "（本文由简体中文自动转换）",
+    "converted": "（本文由繁体中文自动转换）",
 }
 _HANT = {
     "corrected": "【更正】{title}",

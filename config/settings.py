@@ -143,7 +143,8 @@ class People(_File):
 
 class ChannelAccount(BaseModel):
     """One account. `kind` names the adapter, which checks the remaining keys. `allow_networks` are networks that
-    this account alone may reach although they are not public.
+    this account alone may reach although they are not public. `edition` is the set of Chinese characters that it
+    publishes in ("": as written).
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -155,6 +156,7 @@ class ChannelAccount(BaseModel):
     owner: str = ""
     responsible: str = ""
     deputy: str = ""
+    edition: Literal["", "zh-Hans", "zh-CN", "zh-Hant", "zh-TW", "zh-HK"] = ""
 
     @property
     def own_keys(self) -> dict[str, Any]:

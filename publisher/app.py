@@ -10,7 +10,6 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from channels.contract import Channel
@@ -39,11 +38,12 @@ from publisher.checklist import Checklist
 from publisher.clock import SECOND, Clock
 from publisher.desk import Desk
 from publisher.fanout import Routes
+from publisher.fitting import Fitting
 from publisher.gate import Gate
 from publisher.health import Health
 from publisher.intake import Defaults, Limits
 from publisher.keys import load_or_make
-from publisher.media import MediaStore
+from publisher.media import MediaFiles, MediaStore
 from publisher.people import Signing
 from publisher.posts import Addresses
 from publisher.shelf import SiteShelf
@@ -95,6 +95,8 @@ class App:
     signing: Signing
     site: SiteInfo
     addresses: Addresses
+    workshop: Workshop
+    fitting: Fitting
     health: Health
     clock: Clock
 
@@ -148,10 +150,14 @@ def _app(
     settings: Settings, files: Configuration, accounts: tuple[ChannelAccount, ...], store: Store, clock: Clock
 ) -> App:
     agency = files.agency
-    gate = Gate(files.checklist, _today(agency.zone, clock))
     media = MediaStore(settings.data_dir / "media")
     names = tuple(a.name for a in accounts if a.on)
     routes = Routes(names, {c.slug: c.channels for c in agency.columns if c.channels})
+    addresses, column_names = Addresses(settings.public_url), {c.slug: c.name_zh for c in agency.columns}
+    workshop = Workshop(settings, accounts, store, clock)
+    editions = {a.name: a.edition for a in accounts if a.edition}
+    fitting = Fitting(workshop.channels, routes, addresses, lambda slug: column_names.get(slug, slug), editions)
+    gate = Gate(files.checklist, _today(agency.zone, clock), fitting)
     signing = Signing(files.people.stages, {p.name: p.may_sign for p in files.people.people})
     desk = Desk(store, gate, media, routes, signing, _defaults(settings, agency), clock)
     health = Health(store, names, clock, oldest_due_seconds=settings.oldest_due_seconds)
@@ -167,7 +173,9 @@ def _app(
         routes=routes,
         signing=signing,
         site=_site(settings, agency),
-        addresses=Addresses(settings.public_url),
+        addresses=addresses,
+        workshop=workshop,
+        fitting=fitting,
         health=health,
         clock=clock,
     )
@@ -234,31 +242,52 @@ class Transports:
             await transport.close()
 
 
+class Workshop:
+    """Builds the channels of the accounts. Those built for `channels` alone are never opened: they only prepare."""
+
+    def __init__(self, settings: Settings, accounts: Sequence[ChannelAccount], store: Store, clock: Clock) -> None:
+        self._settings, self._accounts, self._clock = settings, tuple(a for a in accounts if a.on), clock
+        self._shelf = SiteShelf(store.shelf, clock)
+        self._files = MediaFiles(MediaStore(settings.data_dir / "media"))
+        self._buildable: dict[str, Channel] | None = None
+
+    def all(self, transports: Transports) -> dict[str, Channel]:
+        """The accounts that are on. Raises `ConfigError` naming account and key, never the secret."""
+        return {a.name: self.one(a, transports) for a in self._accounts}
+
+    def channels(self) -> Mapping[str, Channel]:
+        """Those that can be built here: a shell may lack what the service has (secrets)."""
+        if self._buildable is None:
+            self._buildable, transports = {}, Transports(self._settings)
+            for account in self._accounts:
+                try:
+                    self._buildable[account.name] = self.one(account, transports)
+                except ConfigError as error:
+                    log.info("an account cannot be built here", extra={"channel": account.name, "why": str(error)})
+        return self._buildable
+
+    def one(self, account: ChannelAccount, transports: Transports) -> Channel:
+        where = f"channels.toml ({account.name})"
+        base = self._settings.data_dir
+        keys = {k: secret(v, where=where, key=k, base=base) for k, v in account.own_keys.items()}
+        tools = Tools(
+            transport=transports.of(account),
+            clock=lambda: self._clock() / SECOND,
+            shelf=self._shelf,
+            files=self._files,
+        )
+        try:
+            return build_channel(account.name, account.kind, keys, tools)
+        except UnknownKind as error:
+            what = f"there is no kind {account.kind}; there are: {', '.join(error.known)}"
+            raise ConfigError(where, [("kind", what)]) from None
+        except BadSettings as error:
+            raise ConfigError(where, list(error.problems)) from None
+
+
 def build_channels(app: App, transports: Transports) -> dict[str, Channel]:
     """The accounts that are on. Raises `ConfigError` naming account and key, never the secret."""
-    shelf = SiteShelf(app.store.shelf, app.clock)
-
-    def tools(account: ChannelAccount) -> Tools:
-        return Tools(transport=transports.of(account), clock=lambda: app.clock() / SECOND, shelf=shelf)
-
-    return {a.name: _build(app, a, tools(a)) for a in app.accounts if a.on}
-
-
-def _build(app: App, account: ChannelAccount, tools: Tools) -> Channel:
-    where = f"channels.toml ({account.name})"
-    try:
-        return build_channel(account.name, account.kind, _own_keys(app, account), tools)
-    except UnknownKind as error:
-        what = f"there is no kind {account.kind}; there are: {', '.join(error.known)}"
-        raise ConfigError(where, [("kind", what)]) from None
-    except BadSettings as error:
-        raise ConfigError(where, list(error.problems)) from None
-
-
-def _own_keys(app: App, account: ChannelAccount) -> Mapping[str, Any]:
-    where = f"channels.toml ({account.name})"
-    base = app.settings.data_dir
-    return {k: secret(v, where=where, key=k, base=base) for k, v in account.own_keys.items()}
+    return app.workshop.all(transports)
 
 
 def check_channels(app: App) -> None:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import click
 
-from publisher.commands import access, checking, deliveries, items, logs, papers, serve, signing, switches, verify
+from publisher.commands import (
+    access,
+    checking,
+    deliveries,
+    items,
+    logs,
+    papers,
+    preview,
+    serve,
+    signing,
+    switches,
+    verify,
+)
 from publisher.commands.base import Group, lang_option
 from publisher.texts import mark
 
@@ -17,7 +29,7 @@ main = Group(
 click.version_option(package_name="gongbao", message="%(package)s %(version)s")(main)
 
 # In the order of the work: run it, hand in, sign, follow, operate, prove.
-for _module in (serve, papers, signing, items, deliveries, logs, switches, checking, verify, access):
+for _module in (serve, papers, preview, signing, items, deliveries, logs, switches, checking, verify, access):
     for _command in _module.COMMANDS:
         main.add_command(_command)
 

@@ -71,7 +71,7 @@ class Source(_Frozen):
 class Content(_Frozen):
     """`body_html` is sanitised and refers to images as `media:<sha256>`; `body_text` is its plain text, which
     findings point into. Dates are `YYYY-MM-DD`, instants microseconds since 1970 UTC. `channels` None means
-    every channel that carries the column.
+    every channel that carries the column. `wordings` are an editor's own texts for single channels, by account name.
     """
 
     format: str = FORMAT
@@ -102,9 +102,13 @@ class Content(_Frozen):
     not_before: int | None = None
     expires_at: int | None = None
     channels: tuple[str, ...] | None = None
+    wordings: dict[str, str] = {}
 
     def canonical(self) -> bytes:
-        return rfc8785.dumps(self.model_dump(mode="json"))
+        plain = self.model_dump(mode="json")
+        if not self.wordings:  # so that a content without any keeps the bytes it had before there were wordings
+            del plain["wordings"]
+        return rfc8785.dumps(plain)
 
     @classmethod
     def from_canonical(cls, raw: bytes) -> Content:

@@ -16,7 +16,7 @@ from content_queue.store import Conflict, Forbidden, Reply, Store, Unknown
 from publisher.clock import Clock
 from publisher.content import Content, content_hash
 from publisher.fanout import Routes
-from publisher.gate import Gate, Verdict
+from publisher.gate import Gate, Place, Verdict
 from publisher.intake import Defaults, FileSource, Submission, read_submission
 from publisher.media import MediaStore
 from publisher.people import Signing
@@ -145,7 +145,8 @@ class Desk:
     ) -> Filed:
         content = submission.content
         accepted = await self._store.items.acceptances(item_id)
-        verdict = await asyncio.to_thread(self._gate.judge, content, accepted)
+        place = Place(item_id, 2 if correction else 1, note)
+        verdict = await asyncio.to_thread(self._gate.judge, content, accepted, place)
         for blob in submission.blobs.values():
             await asyncio.to_thread(self._media.put, blob)
         canonical = content.canonical()
@@ -183,7 +184,7 @@ class Desk:
         text is refused. Raises `NotFound`, `Refused`, `Held`.
         """
         self._signing.check(person, stage)
-        revision = await self._latest(item_id)
+        revision = await self.latest(item_id)
         if seen_hash is not None and not (len(seen_hash) >= 8 and revision.content_hash.startswith(seen_hash)):
             raise Refused(
                 "text_changed",
@@ -208,9 +209,9 @@ class Desk:
                 bilingual("{person} signs no stage and may not accept findings.", person=person),
                 bilingual("Ask somebody who signs."),
             )
-        revision = await self._latest(item_id)
+        revision = await self.latest(item_id)
         content = Content.from_canonical(revision.content)
-        verdict = await self._judge(item_id, content)
+        verdict = await self._judge(revision, content)
         found = [f for f in verdict.blocking if f.rule_id == rule_id]
         if not found or not all(f.overridable for f in found):
             raise Refused(
@@ -222,16 +223,18 @@ class Desk:
             await self._store.items.accept_finding(
                 item_id, rule_id, text_hash, person=person, reason=reason, now=self._clock()
             )
-        verdict = await self._judge(item_id, content)
+        verdict = await self._judge(revision, content)
         if revision.state is RevisionState.HELD and not verdict.blocked:
             return await self._store.items.clear(revision.id, verdict.stored(), now=self._clock(), actor=person)
         return revision
 
-    async def _judge(self, item_id: str, content: Content) -> Verdict:
-        accepted = await self._store.items.acceptances(item_id)
-        return await asyncio.to_thread(self._gate.judge, content, accepted)
+    async def _judge(self, revision: Revision, content: Content) -> Verdict:
+        accepted = await self._store.items.acceptances(revision.item_id)
+        place = Place(revision.item_id, revision.number, revision.note)
+        return await asyncio.to_thread(self._gate.judge, content, accepted, place)
 
-    async def _latest(self, item_id: str) -> Revision:
+    async def latest(self, item_id: str) -> Revision:
+        """The item's newest revision. Raises `NotFound`."""
         try:
             return await self._store.items.latest(item_id)
         except Unknown as error:

@@ -23,5 +23,5 @@ class Routes:
         return tuple(name for name in self.accounts if name in column and name in wanted)
 
     def unknown(self, content: Content) -> tuple[str, ...]:
-        """Names in the item's own plan that are no channel here."""
-        return tuple(n for n in content.channels or () if n not in self.accounts)
+        """Names in the item's own plan and wordings that are no channel here."""
+        return tuple(n for n in (*(content.channels or ()), *content.wordings) if n not in self.accounts)

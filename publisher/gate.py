@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Protocol
 
@@ -33,14 +33,36 @@ class Verdict:
         return self.report.to_dict()
 
 
+class Fits(Protocol):
+    def findings(self, content: Content, *, item_id: str, number: int, note: str) -> tuple[Finding, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a content stands: its item ("" when it has none yet; then one of the usual length is taken), the number of
+    its revision, and the public sentence of a correction."""
+
+    item_id: str = ""
+    number: int = 1
+    note: str = ""
+
+
+UNNAMED = "0" * 16  # as long as the names that are given to items
+FIRST = Place()
+
+
 class Gate:
-    """`today` is asked at each check: some rules know when they begin and end."""
+    """`today` is asked at each check: some rules know when they begin and end. `fits` asks the channels."""
 
-    def __init__(self, checklist: Checks, today: Callable[[], date]) -> None:
-        self._checklist, self._today = checklist, today
+    def __init__(self, checklist: Checks, today: Callable[[], date], fits: Fits | None = None) -> None:
+        self._checklist, self._today, self._fits = checklist, today, fits
 
-    def judge(self, content: Content, accepted: Accepted = frozenset()) -> Verdict:
+    def judge(self, content: Content, accepted: Accepted = frozenset(), place: Place = FIRST) -> Verdict:
         report = self._checklist.check(content, today=self._today())
+        if self._fits is not None:
+            item_id = place.item_id or UNNAMED
+            misfits = self._fits.findings(content, item_id=item_id, number=place.number, note=place.note)
+            report = replace(report, findings=(*misfits, *report.findings))
         blocking = tuple(f for f in report.findings if _stands(f, accepted))
         return Verdict(report, blocking)
 

@@ -7,6 +7,7 @@ MediaError (Exception)
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
@@ -14,6 +15,8 @@ import tempfile
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
+
+from channels.verdicts import Deferred
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _FOLDER = re.compile(r"[0-9a-f]{2}")
@@ -117,6 +120,19 @@ class MediaStore:
             Path(name).unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
+
+
+class MediaFiles:
+    """The files as channels read them (`channels/files.py`)."""
+
+    def __init__(self, store: MediaStore) -> None:
+        self._store = store
+
+    async def read(self, sha256: str) -> bytes:
+        try:
+            return await asyncio.to_thread(self._store.read, sha256)
+        except (MediaError, OSError) as error:
+            raise Deferred("no_file", f"{type(error).__name__}: the file {sha256[:12]} cannot be read here") from None
 
 
 def _sync_folder(folder: Path) -> None:

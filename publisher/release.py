@@ -11,7 +11,7 @@ from content_queue.store import Conflict, Store
 from publisher.clock import SECOND, Clock
 from publisher.content import Content, content_hash
 from publisher.fanout import Routes
-from publisher.gate import Gate
+from publisher.gate import Gate, Place
 from publisher.loops import BACKOFF_SECONDS, Loop
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,8 @@ class Releaser(Loop):
             await self._store.deliveries.withdraw(revision.item_id, **note, now=self._clock(), actor=ACTOR)
             return
         accepted = await self._store.items.acceptances(revision.item_id)
-        verdict = await asyncio.to_thread(self._gate.judge, content, accepted)
+        place = Place(revision.item_id, revision.number, revision.note)
+        verdict = await asyncio.to_thread(self._gate.judge, content, accepted, place)
         if verdict.blocked:
             await self._hold(revision, dict(verdict.stored()))
             return

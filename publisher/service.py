@@ -96,7 +96,8 @@ class Service:
         channels = build_channels(app, transports)
         await self._stack.enter_async_context(transports)
         names = {c.slug: c.name_zh for c in app.site.columns}
-        posts = Posts(app.store.items.revision, app.addresses, lambda slug: names.get(slug, slug))
+        editions = {a.name: a.edition for a in app.accounts if a.edition}
+        posts = Posts(app.store.items.revision, app.addresses, lambda slug: names.get(slug, slug), editions)
         pace = Pace(
             in_hand=app.settings.concurrency,
             lease=int(app.settings.lease_seconds * SECOND),

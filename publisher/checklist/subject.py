@@ -162,6 +162,8 @@ def _fields(content: Content, markup: Markup) -> Iterator[Field]:
         yield Field(name, name, getattr(content, name))
     yield Field("summary", "summary", content.summary)
     yield Field("body", "body", content.body_text)
+    for channel, text in content.wordings.items():
+        yield Field(f"wordings.{channel}", "summary", text)
     if squeeze(markup.text)[0] not in squeeze(content.body_text)[0]:
         yield Field("body_html", "body", markup.text)
     yield Field("body_html.attributes", "other", markup.attributes)

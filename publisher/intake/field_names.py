@@ -32,6 +32,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "not_before": ("不早于",),
     "expires_at": ("失效时间", "expires"),
     "channels": ("渠道", "发布渠道"),
+    "wordings": ("渠道文案", "分渠道文案"),
     "body": ("正文",),
     "body_format": ("正文格式",),
 }

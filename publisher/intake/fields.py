@@ -20,7 +20,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")  # the usual sh
 _CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LIST_MARKS = re.compile(r"[,，;；、\n]")
 _TRUE, _FALSE = {"true", "yes", "是"}, {"false", "no", "否", ""}
-_MANY_LINES = {"summary", "closed_reason"}
+_MANY_LINES = {"summary", "closed_reason", "wordings"}
 LONGEST = 2_000  # characters of a field other than title and body
 
 
@@ -196,6 +196,21 @@ class Fields:
             return None
         remedy = bilingual("Use the names of the channel accounts.")
         return tuple(self.shaped("channels", name, _CHANNEL, remedy) for name in self.words("channels"))
+
+    def wordings(self) -> dict[str, str]:
+        """As “channel account: text” lines."""
+        node = self.nodes.get("wordings", Node(None))
+        if node.value is None:
+            return {}
+        if not isinstance(node.value, dict):
+            message = bilingual("The field {name} must name a channel for each text.", name="wordings")
+            self.fault("shape", "wordings", message, bilingual("Write “channel account: text” lines under it."))
+            return {}
+        found = {}
+        for key, one in node.value.items():
+            name = self.shaped("wordings", key.strip(), _CHANNEL, bilingual("Use the names of the channel accounts."))
+            found[name] = self.scalar(one, f"wordings.{name}").strip()
+        return {name: text for name, text in found.items() if text}
 
     def url(self, value: str, name: str, line: int | None) -> str:
         try:

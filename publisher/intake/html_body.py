@@ -73,6 +73,15 @@ def _sure(marked: str, marker: str) -> Written:
 
 
 def _clean(html: str, marker: str) -> str:
+    """A parser puts `rt` and `rp` elsewhere when a span, which is not kept, stands around them: then they are read once
+    more without it, so that reading the result again changes nothing."""
+    cleaned = _cleaned(html, marker)
+    if "<rt" in cleaned or "<rp" in cleaned:
+        return _cleaned(re.sub(r"</?span[^>]*>", "", cleaned), marker)
+    return cleaned
+
+
+def _cleaned(html: str, marker: str) -> str:
     attributes = {tag: set(names) for tag, names in KEPT_ATTRIBUTES.items()}
     attributes["*"].add(marker)
     return nh3.clean(

@@ -140,6 +140,7 @@ class _Reading:
             "not_before": start,
             "expires_at": end,
             "channels": fields.channels(),
+            "wordings": fields.wordings(),
         }, assets
 
     def _notes(self, read: Read) -> tuple[Note, ...]:

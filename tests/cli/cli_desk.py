@@ -63,7 +63,7 @@ class Desk:
         assert SECRET not in result.output
         return result
 
-    def json(self, *args: object, code: int = 0) -> Any:
+    def json(self, *args: object, code: int | None = 0) -> Any:
         return json.loads(self.run(*args, "--json", code=code).stdout)
 
     def file(self, text: str = GOOD, item: str = "item-one", name: str = "item.md") -> Path:

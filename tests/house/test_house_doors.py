@@ -22,7 +22,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "feedgen": ("publisher/web/feeds/",),
     "tenacity": ("channels/transport.py",),
     "prometheus_client": ("publisher/metrics.py",),
-    "opencc": ("publisher/checklist/",),
+    "opencc": ("publisher/checklist/", "publisher/editions.py"),
     "stdnum": ("publisher/checklist/",),
     "jinja2": ("publisher/web/pages/",),
     "babel": ("publisher/texts.py",),

@@ -7,7 +7,7 @@ from html import unescape
 
 import nh3
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from intake_makers import codes, png, refused, submit
 
@@ -100,6 +100,7 @@ PIECES = st.lists(st.sampled_from([
 
 @settings(max_examples=200, deadline=None)
 @given(PIECES)
+@example("<ruby><li><span data-line=7><rt>")
 def test_the_canonical_form_is_final_and_safe(markup: str) -> None:
     try:
         found = html(markup + "x", {"a.png": png()})
