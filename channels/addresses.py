@@ -68,7 +68,7 @@ def guarded_socket_factory(
         family, kind, protocol, _, address = info
         problem = refusal(address[0], address[1], allowed)
         if problem is None and only_allowed and not _listed(address[0], allowed):
-            problem = "plain HTTP to a network that is not allow-listed"
+            problem = "not in a network that is allow-listed"
         if problem:
             raise AddressRefused(problem)
         return socket.socket(family=family, type=kind, proto=protocol)

@@ -52,7 +52,8 @@ class Transport:
 
     The pool has no limit of its own: a receiver that hangs holds its own requests only, and the queue bounds
     those (`Capabilities.parallel`). `https` goes to public addresses and to `allow_networks`; `http` to
-    `allow_networks` alone. `clock` is epoch seconds, used for `Retry-After` dates without a `Date` beside them.
+    `allow_networks` alone, and with `only_allowed` so does everything. `clock` is epoch seconds, used for
+    `Retry-After` dates without a `Date` beside them.
     """
 
     def __init__(
@@ -64,12 +65,14 @@ class Transport:
         connect_deadline: float = CONNECT_DEADLINE,
         reply_limit: int = REPLY_LIMIT,
         ssl_context: ssl.SSLContext | None = None,
+        only_allowed: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._user_agent = user_agent
         self._allowed = tuple(ipaddress.ip_network(n) if isinstance(n, str) else n for n in allow_networks)
         self._deadline, self._connect_deadline = deadline, connect_deadline
         self._reply_limit = reply_limit
+        self._only_allowed = only_allowed
         self._ssl = ssl_context
         self._clock = clock
         self._sessions: dict[str, aiohttp.ClientSession] = {}
@@ -100,7 +103,7 @@ class Transport:
             limit_per_host=0,
             keepalive_timeout=KEEP_ALIVE,
             ssl=self._ssl if self._ssl is not None else True,
-            socket_factory=guarded_socket_factory(self._allowed, only_allowed=scheme == PLAIN),
+            socket_factory=guarded_socket_factory(self._allowed, only_allowed=self._only_allowed or scheme == PLAIN),
         )
         session = aiohttp.ClientSession(
             connector=connector,

@@ -12,9 +12,10 @@ import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 HERE = Path(__file__).parent
@@ -57,6 +58,12 @@ class Settings(BaseSettings):
     # /readyz fails when a delivery that could go has been due for longer than this.
     oldest_due_seconds: float = Field(120, gt=0)
     seal_seconds: float = Field(1.0, gt=0, le=60)
+    # Base64 of 32 bytes: seals the secrets and access tokens that are kept in the database. Older keys (with commas
+    # between them) still open what they sealed.
+    vault_key: SecretStr | None = None
+    vault_old_keys: SecretStr | None = None
+    # Every account at its stand-in, in a data folder of its own; no live platform can be reached.
+    sandbox: bool = False
     attachment_mb: int = Field(50, ge=1, le=1024)
     image_mb: int = Field(10, ge=1, le=100)
     source_mb: int = Field(5, ge=1, le=50)
@@ -65,6 +72,20 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+    @property
+    def local_url(self) -> str:
+        """Where this machine reaches the web role."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def vault_keys(self) -> list[tuple[str, str]]:
+        """(where it came from, key), the current one first; empty when none is set."""
+        if self.vault_key is None:
+            return []
+        older = self.vault_old_keys.get_secret_value().split(",") if self.vault_old_keys else []
+        current = ("GONGBAO_VAULT_KEY", self.vault_key.get_secret_value())
+        return [current, *(("GONGBAO_VAULT_OLD_KEYS", key) for key in older if key.strip())]
 
     @property
     def database(self) -> str:
@@ -156,12 +177,21 @@ class ChannelAccount(BaseModel):
     owner: str = ""
     responsible: str = ""
     deputy: str = ""
+    # The filing (备案) of a public new-media account and where it stands; nothing is released through an account that
+    # needs one and is not filed, or that is closing.
+    filing: str = ""
+    status: Literal["", "filed", "unfiled", "closing", "closed"] = ""
     edition: Literal["", "zh-Hans", "zh-CN", "zh-Hant", "zh-TW", "zh-HK"] = ""
 
     @property
     def own_keys(self) -> dict[str, Any]:
         """What belongs to the adapter, with `env:NAME` and `file:PATH` values still unread."""
         return dict(self.model_extra or {})
+
+    def pointed(self, own_keys: Mapping[str, Any], **changes: Any) -> Self:
+        """The same account with other keys of its own; `changes` replace what is not the adapter's."""
+        shared = self.model_dump(include=set(type(self).model_fields))
+        return self.model_validate({**own_keys, **shared, **changes})
 
 
 class ChannelFile(_File):
@@ -178,9 +208,16 @@ class ChannelFile(_File):
 def load_settings() -> Settings:
     """Raises `ConfigError`."""
     try:
-        return Settings()
+        found = Settings()
     except ValidationError as error:
         raise ConfigError("environment", _problems(error, prefix="GONGBAO_")) from None
+    return rehearsing(found) if found.sandbox else found
+
+
+def rehearsing(settings: Settings) -> Settings:
+    """The same service in a data folder of its own: what is rehearsed never mixes with what is real."""
+    apart = {"data_dir": settings.data_dir / "sandbox", "database_url": "", "allow_networks": (), "sandbox": True}
+    return settings.model_copy(update=apart)
 
 
 def load_agency(config_dir: Path) -> Agency:
@@ -195,10 +232,24 @@ def load_channels(config_dir: Path) -> tuple[ChannelAccount, ...]:
     return _load(config_dir / "channels.toml", ChannelFile).channels
 
 
-def secret(value: Any, *, where: str, key: str, base: Path, environ: Mapping[str, str] = os.environ) -> Any:
-    """Resolves `env:NAME` and `file:PATH` (relative to `base`) inside strings and lists of strings."""
+def secret(
+    value: Any,
+    *,
+    where: str,
+    key: str,
+    base: Path,
+    environ: Mapping[str, str] = os.environ,
+    vault: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
+    """Resolves `env:NAME`, `file:PATH` (relative to `base`) and `vault:NAME` inside strings, lists and tables."""
+
+    def inner(value: Any, key: str) -> Any:
+        return secret(value, where=where, key=key, base=base, environ=environ, vault=vault)
+
     if isinstance(value, list):
-        return [secret(v, where=where, key=f"{key}[{n}]", base=base, environ=environ) for n, v in enumerate(value)]
+        return [inner(v, f"{key}[{n}]") for n, v in enumerate(value)]
+    if isinstance(value, dict):
+        return {k: inner(v, f"{key}.{k}") for k, v in value.items()}
     if not isinstance(value, str):
         return value
     if value.startswith("env:"):
@@ -206,6 +257,11 @@ def secret(value: Any, *, where: str, key: str, base: Path, environ: Mapping[str
         if name not in environ:
             raise ConfigError(where, [(key, f"the environment variable {name} is not set; set it or use file:PATH")])
         return environ[name]
+    if value.startswith("vault:"):
+        name = value.removeprefix("vault:")
+        if name not in vault:
+            raise ConfigError(where, [(key, f"the vault holds no secret {name}; add it: gongbao secret set {name}")])
+        return vault[name]
     if value.startswith("file:"):
         path = base / value.removeprefix("file:")
         try:

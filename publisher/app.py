@@ -10,10 +10,11 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from ipaddress import IPv4Network
 from zoneinfo import ZoneInfo
 
 from channels.contract import Channel
-from channels.registry import BadSettings, Tools, UnknownKind
+from channels.registry import BadSettings, Tools, UnknownKind, kinds
 from channels.registry import build as build_channel
 from channels.transport import Transport
 from config.log_setup import set_up
@@ -30,6 +31,7 @@ from config.settings import (
     load_channels,
     load_people,
     load_settings,
+    rehearsing,
     secret,
 )
 from content_queue.store import Store
@@ -46,7 +48,10 @@ from publisher.keys import load_or_make
 from publisher.media import MediaFiles, MediaStore
 from publisher.people import Signing
 from publisher.posts import Addresses
+from publisher.rehearsal import rehearsed
 from publisher.shelf import SiteShelf
+from publisher.tokens import StoreTokens
+from publisher.vault import Unopened, Vault, VaultError, local_key
 from publisher.web.view import Column, SiteInfo
 
 # What the commands may know of `config`: nobody else imports it.
@@ -63,12 +68,15 @@ __all__ = [
     "Transports",
     "build_channels",
     "check_channels",
+    "check_filings",
     "load_agency",
     "load_channels",
     "load_people",
     "load_settings",
     "open_app",
+    "open_vault",
     "read_configuration",
+    "rehearsing",
     "secret",
     "set_up",
 ]
@@ -77,6 +85,8 @@ log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 USER_AGENT = "Gongbao/0.1"
+LOCAL_KEY = "keys/vault.key"
+LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,7 @@ class App:
     signing: Signing
     site: SiteInfo
     addresses: Addresses
+    vault: Vault
     workshop: Workshop
     fitting: Fitting
     health: Health
@@ -126,6 +137,8 @@ def read_configuration(settings: Settings) -> Configuration:
             where = str(settings.config_dir / "agency.toml")
             what = f"{sorted(unknown)[0]} is no channel of channels.toml"
             raise ConfigError(where, [(f"columns.{column.slug}.channels", what)])
+    if not settings.sandbox:
+        check_filings(accounts)
     checklist = Checklist.load(settings.config_dir / "rules", settings.config_dir / "words")
     return Configuration(agency, people, accounts, checklist)
 
@@ -137,24 +150,51 @@ async def open_app(
     """Opens the store (bringing its tables up to date) and closes it at the end."""
     files = read_configuration(settings)
     accounts = (*files.accounts, *extra_accounts)
+    if settings.sandbox:
+        accounts = rehearsed(accounts, settings.data_dir)
     key = load_or_make(settings.data_dir / "keys", files.agency.log_origin)
     store = Store(settings.database, origin=files.agency.log_origin, key=key)
     try:
         await store.migrate(now=clock())
-        yield _app(settings, files, accounts, store, clock)
+        vault = open_vault(settings)
+        yield _app(settings, files, accounts, store, clock, vault, await _unsealed(store, vault, accounts))
     finally:
         await store.close()
 
 
+def open_vault(settings: Settings) -> Vault:
+    """With the keys of the environment, else with one that this machine makes for itself. Raises `ConfigError`."""
+    try:
+        return Vault(settings.vault_keys or [(LOCAL_KEY, local_key(settings.data_dir / LOCAL_KEY))])
+    except VaultError as error:
+        raise ConfigError("vault", [("", str(error))]) from None
+
+
+async def _unsealed(store: Store, vault: Vault, accounts: Sequence[ChannelAccount]) -> dict[str, str]:
+    """The vault's secrets, opened when an account names one. Raises `ConfigError`."""
+    if not any("vault:" in repr(a.own_keys) for a in accounts):
+        return {}
+    try:
+        return {s.name: vault.open_secret(s) for s in await store.secrets.all()}
+    except Unopened as error:
+        raise ConfigError("vault", [("", f"{error}; put the older key into GONGBAO_VAULT_OLD_KEYS")]) from None
+
+
 def _app(
-    settings: Settings, files: Configuration, accounts: tuple[ChannelAccount, ...], store: Store, clock: Clock
+    settings: Settings,
+    files: Configuration,
+    accounts: tuple[ChannelAccount, ...],
+    store: Store,
+    clock: Clock,
+    vault: Vault,
+    secrets: Mapping[str, str],
 ) -> App:
     agency = files.agency
     media = MediaStore(settings.data_dir / "media")
     names = tuple(a.name for a in accounts if a.on)
-    routes = Routes(names, {c.slug: c.channels for c in agency.columns if c.channels})
+    routes = Routes(names, {c.slug: c.channels for c in agency.columns if c.channels}, _barred(accounts))
     addresses, column_names = Addresses(settings.public_url), {c.slug: c.name_zh for c in agency.columns}
-    workshop = Workshop(settings, accounts, store, clock)
+    workshop = Workshop(settings, accounts, store, clock, vault, secrets)
     editions = {a.name: a.edition for a in accounts if a.edition}
     fitting = Fitting(workshop.channels, routes, addresses, lambda slug: column_names.get(slug, slug), editions)
     gate = Gate(files.checklist, _today(agency.zone, clock), fitting)
@@ -174,11 +214,38 @@ def _app(
         signing=signing,
         site=_site(settings, agency),
         addresses=addresses,
+        vault=vault,
         workshop=workshop,
         fitting=fitting,
         health=health,
         clock=clock,
     )
+
+
+def _barred(accounts: Sequence[ChannelAccount]) -> dict[str, str]:
+    """Accounts that nothing may be released through, and why."""
+    stands = {a.name: a.status or ("unfiled" if _filed_kind(a) else "filed") for a in accounts}
+    return {name: status for name, status in stands.items() if status != "filed"}
+
+
+def _filed_kind(account: ChannelAccount) -> bool:
+    adapter = kinds().get(account.kind)
+    return adapter is not None and adapter.filed
+
+
+def check_filings(accounts: Sequence[ChannelAccount]) -> None:
+    """A public account names its filing, owner and responsible person before it is used. Raises `ConfigError`."""
+    for account in accounts:
+        if not (account.on and _filed_kind(account)):
+            continue
+        where = f"channels.toml ({account.name})"
+        if not account.status:
+            what = "say where its filing (备案) stands: filed, unfiled, closing or closed"
+            raise ConfigError(where, [("status", what)])
+        needed = ("filing", "owner", "responsible", "deputy") if account.status == "filed" else ()
+        missing = [(key, "is needed for an account that is filed") for key in needed if not getattr(account, key)]
+        if missing:
+            raise ConfigError(where, missing)
 
 
 def _today(zone: str, clock: Clock) -> Callable[[], date]:
@@ -226,10 +293,13 @@ class Transports:
         self._made: dict[tuple[Network, ...], Transport] = {}
 
     def of(self, account: ChannelAccount) -> Transport:
-        allowed = (*self._settings.allow_networks, *account.allow_networks)
+        sandbox = self._settings.sandbox
+        allowed = LOOPBACK if sandbox else (*self._settings.allow_networks, *account.allow_networks)
         if allowed not in self._made:
             deadline = self._settings.request_seconds
-            self._made[allowed] = Transport(user_agent=USER_AGENT, allow_networks=allowed, deadline=deadline)
+            self._made[allowed] = Transport(
+                user_agent=USER_AGENT, allow_networks=allowed, deadline=deadline, only_allowed=sandbox
+            )
         return self._made[allowed]
 
     async def __aenter__(self) -> Transports:
@@ -245,8 +315,17 @@ class Transports:
 class Workshop:
     """Builds the channels of the accounts. Those built for `channels` alone are never opened: they only prepare."""
 
-    def __init__(self, settings: Settings, accounts: Sequence[ChannelAccount], store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        accounts: Sequence[ChannelAccount],
+        store: Store,
+        clock: Clock,
+        vault: Vault,
+        secrets: Mapping[str, str],
+    ) -> None:
         self._settings, self._accounts, self._clock = settings, tuple(a for a in accounts if a.on), clock
+        self._secrets, self._tokens = secrets, StoreTokens(store, vault)
         self._shelf = SiteShelf(store.shelf, clock)
         self._files = MediaFiles(MediaStore(settings.data_dir / "media"))
         self._buildable: dict[str, Channel] | None = None
@@ -269,11 +348,13 @@ class Workshop:
     def one(self, account: ChannelAccount, transports: Transports) -> Channel:
         where = f"channels.toml ({account.name})"
         base = self._settings.data_dir
-        keys = {k: secret(v, where=where, key=k, base=base) for k, v in account.own_keys.items()}
+        own = account.own_keys.items()
+        keys = {k: secret(v, where=where, key=k, base=base, vault=self._secrets) for k, v in own}
         tools = Tools(
             transport=transports.of(account),
             clock=lambda: self._clock() / SECOND,
             shelf=self._shelf,
+            tokens=self._tokens,
             files=self._files,
         )
         try:

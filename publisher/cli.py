@@ -6,12 +6,14 @@ import click
 
 from publisher.commands import (
     access,
+    accounts,
     checking,
     deliveries,
     items,
     logs,
     papers,
     preview,
+    secrets,
     serve,
     signing,
     switches,
@@ -29,7 +31,9 @@ main = Group(
 click.version_option(package_name="gongbao", message="%(package)s %(version)s")(main)
 
 # In the order of the work: run it, hand in, sign, follow, operate, prove.
-for _module in (serve, papers, preview, signing, items, deliveries, logs, switches, checking, verify, access):
+WORK = (serve, papers, preview, signing, items, deliveries, logs, switches)
+CARE = (checking, verify, access, accounts, secrets)
+for _module in (*WORK, *CARE):
     for _command in _module.COMMANDS:
         main.add_command(_command)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from publisher.content import Content
 
@@ -11,13 +11,22 @@ from publisher.content import Content
 @dataclass(frozen=True, slots=True)
 class Routes:
     """`accounts` are the channels that are on, in the order of the file; `carried` names, for a column, the only
-    channels that carry it (a column that is not in it is carried by all)."""
+    channels that carry it (a column that is not in it is carried by all). Nothing is released through those that are
+    `barred` (account -> why: `unfiled`, `closing` or `closed`)."""
 
     accounts: tuple[str, ...]
     carried: Mapping[str, tuple[str, ...]]
+    barred: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, content: Content) -> tuple[str, ...]:
         """The channels of one item: those of its column, narrowed by its own plan when it has one."""
+        return tuple(name for name in self._planned(content) if name not in self.barred)
+
+    def kept_back(self, content: Content) -> dict[str, str]:
+        """The channels that the item would go out through if they were not barred, and why they are."""
+        return {name: self.barred[name] for name in self._planned(content) if name in self.barred}
+
+    def _planned(self, content: Content) -> tuple[str, ...]:
         column = self.carried.get(content.column) or self.accounts
         wanted = column if content.channels is None else content.channels
         return tuple(name for name in self.accounts if name in column and name in wanted)

@@ -22,7 +22,14 @@ from publisher.texts import Text, bilingual, mark
 
 log = logging.getLogger(__name__)
 
-RULE, VERSION = "FIT-01", 1
+RULE, BARRED_RULE, VERSION = "FIT-01", "FIT-02", 1
+BARRED: Mapping[str, str] = MappingProxyType(
+    {
+        "unfiled": mark("the account {channel} is not filed (备案): nothing is released through it"),
+        "closing": mark("the account {channel} is being closed: nothing new is released through it"),
+        "closed": mark("the account {channel} is closed"),
+    }
+)
 UNITS: Mapping[str, str] = MappingProxyType(
     {
         "characters": mark("characters"),
@@ -45,6 +52,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "message": mark("the message"),
     }
 )
+_FILE_IT = mark("File the account and set status and filing in channels.toml, or take {channel} out of the plan.")
 _REMEDY = mark("Shorten it, or write a wording for this channel (wordings: {channel}: ...), and submit it again.")
 
 
@@ -65,7 +73,15 @@ class Fitting:
     def findings(self, content: Content, *, item_id: str, number: int = 1, note: str = "") -> tuple[Finding, ...]:
         """What the channels of the item cannot take. `note` is the public sentence of a correction."""
         making = draft(content, item_id, number, self._addresses, self._column_name(content.column))
-        return tuple(self._misfits(content, making, number, note))
+        return (*self._kept_back(content, making), *self._misfits(content, making, number, note))
+
+    def _kept_back(self, content: Content, making: Making) -> Iterator[Finding]:
+        """An account that the item itself names must be able to take it; one that carries its column is noted."""
+        severity = Severity.NOTE if content.channels is None else Severity.BLOCK
+        for name, why in self._routes.kept_back(content).items():
+            remedy = bilingual(_FILE_IT, channel=name)
+            message = bilingual(BARRED[why], channel=name)
+            yield _finding(name, BARRED_RULE, severity, message, remedy, making.post.content_hash)
 
     def post(self, channel: str, content: Content, *, item_id: str, number: int = 1, note: str = "") -> Post:
         """What this channel would be handed."""
@@ -85,11 +101,11 @@ class Fitting:
             try:
                 channel.prepare(post)
             except Verdict as refused:
-                yield _finding(name, refused, making.post.content_hash)
+                yield _misfit(name, refused, making.post.content_hash)
             except Exception as surprise:
                 log.error("a post could not be prepared", exc_info=surprise, extra={"channel": name})
                 broken = Rejected(f"surprise_{type(surprise).__name__}")
-                yield _finding(name, broken, making.post.content_hash)
+                yield _misfit(name, broken, making.post.content_hash)
 
 
 def draft(content: Content, item_id: str, number: int, addresses: Addresses, column_name: str) -> Making:
@@ -129,11 +145,16 @@ def _claim(making: Making, channel: str, operation: Operation, note: str) -> Cla
     )
 
 
-def _finding(channel: str, refused: Verdict, text_hash: str) -> Finding:
+def _misfit(channel: str, refused: Verdict, text_hash: str) -> Finding:
+    remedy = bilingual(_REMEDY, channel=channel)
+    return _finding(channel, RULE, Severity.BLOCK, said(channel, refused), remedy, text_hash)
+
+
+def _finding(channel: str, rule: str, severity: Severity, message: Text, fix: Text, text_hash: str) -> Finding:
     return Finding(
-        rule_id=RULE,
+        rule_id=rule,
         rule_version=VERSION,
-        severity=Severity.BLOCK,
+        severity=severity,
         overridable=False,
         field=f"channels.{channel}",
         start=0,
@@ -142,8 +163,8 @@ def _finding(channel: str, refused: Verdict, text_hash: str) -> Finding:
         column=1,
         excerpt="",
         text_hash=text_hash,
-        message=said(channel, refused),
-        fix=bilingual(_REMEDY, channel=channel),
+        message=message,
+        fix=fix,
     )
 
 

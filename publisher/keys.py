@@ -23,7 +23,7 @@ def load_or_make(folder: Path, origin: str) -> Ed25519PrivateKey:
     path = folder / SEED_FILE
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        _create(path, Ed25519PrivateKey.generate())
+        create_once(path, Ed25519PrivateKey.generate().private_bytes_raw().hex() + "\n")
     except FileExistsError:
         pass
     try:
@@ -45,12 +45,13 @@ def load_public(folder: Path) -> Ed25519PublicKey:
         raise KeyFileError(f"{path} holds no public key") from error
 
 
-def _create(path: Path, key: Ed25519PrivateKey) -> None:
-    """Written aside and linked into place, so that two processes starting at once agree on one key."""
+def create_once(path: Path, text: str) -> None:
+    """A file for its owner alone, written aside and linked into place, so that two processes starting at once agree on
+    one. Raises `FileExistsError`."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(descriptor, key.private_bytes_raw().hex().encode() + b"\n")
+        os.write(descriptor, text.encode())
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

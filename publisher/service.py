@@ -13,6 +13,7 @@ from channels.registry import kinds
 from content_queue.audit_log import encode_vkey
 from content_queue.store import Process
 from publisher.app import App, Transports, build_channels
+from publisher.checkups import Checkups
 from publisher.clock import SECOND
 from publisher.delivery import resendable
 from publisher.keys import load_public
@@ -20,6 +21,7 @@ from publisher.lanes import Pace
 from publisher.metrics import Metrics
 from publisher.posts import Posts
 from publisher.process import calm_collector
+from publisher.reception import Reception
 from publisher.reconcile import Reconciler
 from publisher.release import Releaser
 from publisher.schedule import Schedule
@@ -95,9 +97,7 @@ class Service:
         transports = Transports(app.settings)
         channels = build_channels(app, transports)
         await self._stack.enter_async_context(transports)
-        names = {c.slug: c.name_zh for c in app.site.columns}
-        editions = {a.name: a.edition for a in app.accounts if a.edition}
-        posts = Posts(app.store.items.revision, app.addresses, lambda slug: names.get(slug, slug), editions)
+        posts = self._posts()
         pace = Pace(
             in_hand=app.settings.concurrency,
             lease=int(app.settings.lease_seconds * SECOND),
@@ -109,10 +109,17 @@ class Service:
         releaser = Releaser(app.store, app.gate, app.routes, app.clock)
         reconciler = Reconciler(app.store, channels, posts, app.clock)
         self.worker = worker
-        for part in (worker, releaser, reconciler):
+        checkups = Checkups(app.store, channels, app.clock)
+        for part in (worker, releaser, reconciler, checkups):
             app.store.wake.subscribe(part.wake)
             self._stoppers.append(part.stop)
             self._tasks.append(asyncio.create_task(part.run(), name=type(part).__name__))
+
+    def _posts(self) -> Posts:
+        app = self.app
+        names = {c.slug: c.name_zh for c in app.site.columns}
+        editions = {a.name: a.edition for a in app.accounts if a.edition}
+        return Posts(app.store.items.revision, app.addresses, lambda slug: names.get(slug, slug), editions)
 
     async def _start_web(self) -> None:
         app = self.app
@@ -123,7 +130,10 @@ class Service:
         app.store.wake.subscribe(refresher.wake)
         self._stoppers.append(refresher.stop)
         self._tasks.append(asyncio.create_task(refresher.run(), name="Refresher"))
+        listening = app.workshop.channels()
+        reconciler = Reconciler(app.store, listening, self._posts(), app.clock)
         parts = WebParts(
+            reception=Reception(app.store, listening, reconciler, app.clock),
             desk=app.desk,
             store=app.store,
             health=app.health,

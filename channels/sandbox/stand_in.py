@@ -7,11 +7,12 @@ for programs, `POST /misbehave?how=hang&times=1` tells it to misbehave.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from html import escape
@@ -67,6 +68,7 @@ class StandIn(ABC):
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
+        self.callback = ""  # where events are sent, for platforms that send some
         self.shown: list[Shown] = []
         self.calls: deque[tuple[float, str, str]] = deque(maxlen=CALLS_KEPT)  # when, path without query, what came
         self._ordered: Counter[Misbehaviour] = Counter()
@@ -80,6 +82,11 @@ class StandIn(ABC):
     def keys(self, url: str, own: Mapping[str, Any]) -> dict[str, Any]:
         """The account's keys `own`, pointed at this stand-in at `url` (no trailing slash) with credentials that it
         knows: nothing of the live account is left in them."""
+
+    @contextlib.asynccontextmanager
+    async def opened(self, host: str) -> AsyncIterator[None]:
+        """Around the time in which it is served, for a platform that listens beside HTTP as well."""
+        yield
 
     # -- what readers see ----------------------------------------------------------------------------------
 

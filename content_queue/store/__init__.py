@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
 from content_queue.store.access import Access, Process, Token
+from content_queue.store.accounts import AccountCheck, Accounts
 from content_queue.store.channels import Channels, Switch
 from content_queue.store.deliveries import Deliveries
 from content_queue.store.engine import (
@@ -21,22 +22,29 @@ from content_queue.store.items import Items, Reply
 from content_queue.store.log import AuditLog, continue_numbers
 from content_queue.store.looks import Look, Looks
 from content_queue.store.marks import RevisionMark, revision_marks
+from content_queue.store.secrets import SealedSecret, Secrets
 from content_queue.store.shelf import Shelf, Shown
+from content_queue.store.tokens import Kept, Tokens
 from content_queue.store.wake import Wake
 
 __all__ = [
     "Access",
+    "AccountCheck",
+    "Accounts",
     "AuditLog",
     "Channels",
     "Conflict",
     "Deliveries",
     "Forbidden",
     "Items",
+    "Kept",
     "Look",
     "Looks",
     "Process",
     "Reply",
     "RevisionMark",
+    "SealedSecret",
+    "Secrets",
     "Shelf",
     "Shown",
     "Store",
@@ -44,6 +52,7 @@ __all__ = [
     "StoreError",
     "Switch",
     "Token",
+    "Tokens",
     "Unknown",
     "Wake",
     "revision_marks",
@@ -68,6 +77,9 @@ class Store:
         self.channels = Channels(self._db)
         self.shelf = Shelf(self._db)
         self.access = Access(self._db)
+        self.accounts = Accounts(self._db)
+        self.tokens = Tokens(self._db)
+        self.secrets = Secrets(self._db)
         self.log = AuditLog(self._db, origin=origin, key=key)
         self.wake = Wake(self._db)
 

@@ -79,7 +79,7 @@ async def check_config(out: Out) -> int:
     chosen = looks.read("environment", settings)
     if chosen is not None:
         looks.fine("environment", "The GONGBAO_ variables can be read.")
-        _look_at_files(looks, chosen)
+        _look_at_files(looks, chosen, await _vault(looks, chosen))
         _look_at_address(looks, chosen)
         _look_at_data(looks, chosen)
         await _look_at_database(looks, chosen)
@@ -105,8 +105,33 @@ def _say(out: Out, answers: Sequence[Answer], wrong: int) -> None:
         out.say("Everything the service needs is there.", style="bold green")
 
 
-def _look_at_files(looks: Looks, chosen: Settings) -> None:
-    from publisher.app import load_agency, load_channels, load_people
+async def _vault(looks: Looks, chosen: Settings) -> Mapping[str, str]:
+    """The vault's secrets, as far as they can be opened; what an account misses is told with the account."""
+    from content_queue.store import Store
+    from publisher.app import open_vault
+    from publisher.commands.verify import database_file
+
+    try:
+        vault = looks.read("GONGBAO_VAULT_KEY", lambda: open_vault(chosen)) if chosen.vault_keys else None
+        file = database_file(chosen)
+        if file is not None and not file.is_file():
+            return {}
+        store = Store(chosen.database)
+    except Exception:
+        return {}  # told where the database is looked at
+    try:
+        sealed = await store.secrets.all()
+    except Exception:
+        return {}
+    finally:
+        await store.close()
+    vault = vault or (looks.read("vault", lambda: open_vault(chosen)) if sealed else None)
+    opened = looks.read("vault", lambda: {s.name: vault.open_secret(s) for s in sealed}) if vault else None
+    return opened or {}
+
+
+def _look_at_files(looks: Looks, chosen: Settings, vault: Mapping[str, str]) -> None:
+    from publisher.app import check_filings, load_agency, load_channels, load_people
     from publisher.checklist import Checklist
 
     base = chosen.config_dir
@@ -121,7 +146,8 @@ def _look_at_files(looks: Looks, chosen: Settings) -> None:
     if checklist is not None:
         looks.fine("rules", "{count} rules", count=len(checklist.rules))
     if accounts is not None:
-        _look_at_accounts(looks, chosen, accounts)
+        _look_at_accounts(looks, chosen, accounts, vault)
+        looks.read("channels.toml", lambda: check_filings(accounts))
         if agency is not None:
             _look_at_routes(looks, agency, accounts)
 
@@ -143,12 +169,14 @@ def can_be_signed(stages: Sequence[str], may_sign: Mapping[str, Sequence[str]]) 
     return assign(stages, may_sign) is not None
 
 
-def _look_at_accounts(looks: Looks, chosen: Settings, accounts: Sequence[ChannelAccount]) -> None:
+def _look_at_accounts(
+    looks: Looks, chosen: Settings, accounts: Sequence[ChannelAccount], vault: Mapping[str, str]
+) -> None:
     """Builds every account, the ones that are off too: nothing is sent."""
     for account in accounts:
         where = f"channels.toml ({account.name})"
         try:
-            _build(chosen, account, where)
+            _build(chosen, account, where, vault)
         except Exception as error:
             _say_unbuilt(looks, where, error)
         else:
@@ -158,11 +186,12 @@ def _look_at_accounts(looks: Looks, chosen: Settings, accounts: Sequence[Channel
                 looks.warn(where, message, bilingual("Set owner and responsible in channels.toml."))
 
 
-def _build(chosen: Settings, account: ChannelAccount, where: str) -> None:
+def _build(chosen: Settings, account: ChannelAccount, where: str, vault: Mapping[str, str]) -> None:
     from channels.registry import Tools, build
     from publisher.app import Transports, secret
 
-    keys = {k: secret(v, where=where, key=k, base=chosen.data_dir) for k, v in account.own_keys.items()}
+    own = account.own_keys.items()
+    keys = {k: secret(v, where=where, key=k, base=chosen.data_dir, vault=vault) for k, v in own}
     transport = Transports(chosen).of(account)
     build(account.name, account.kind, keys, Tools(transport=transport, clock=lambda: 0.0, shelf=_NoShelf()))
 

@@ -90,6 +90,7 @@ def _from_files(error: Exception) -> Failure | None:
     from publisher.checklist import RuleError
     from publisher.intake import IntakeError
     from publisher.keys import KeyFileError
+    from publisher.vault import VaultError
 
     if isinstance(error, IntakeError):
         return intake_failure(error)
@@ -102,6 +103,8 @@ def _from_files(error: Exception) -> Failure | None:
     if isinstance(error, RegistryError):
         remedy = bilingual("Mend it there; gongbao check-config looks at everything.")
         return Failure(Exit.USAGE, "channels", bilingual("A channel cannot be built: {what}", what=str(error)), remedy)
+    if isinstance(error, VaultError):
+        return Failure(Exit.USAGE, "vault", bilingual("The vault cannot be opened: {what}", what=str(error)))
     if isinstance(error, KeyFileError):
         return Failure(Exit.USAGE, "key_file", bilingual("The log's key cannot be used: {what}", what=str(error)))
     return None

@@ -58,24 +58,50 @@ class Roles(click.ParamType[tuple[str, ...]]):
         is_flag=True,
         help=mark("On the first start publish the sample items, and run a stand-in receiver."),
     ),
+    option(
+        "--sandbox",
+        is_flag=True,
+        help=mark("Rehearse: every account at its stand-in, in a data folder of its own; no live platform is reached."),
+    ),
     option("--host", help=mark("Address to listen on (otherwise GONGBAO_HOST).")),
     option("--port", type=click.IntRange(0, 65535), help=mark("Port to listen on (otherwise GONGBAO_PORT).")),
     fast_loop=True,
 )
-async def serve(out: Out, *, roles: tuple[str, ...], samples: bool, host: str | None, port: int | None) -> int:
-    from publisher.app import set_up
+async def serve(
+    out: Out, *, roles: tuple[str, ...], samples: bool, sandbox: bool, host: str | None, port: int | None
+) -> int:
+    from publisher.app import rehearsing, set_up
 
     given = {"host": host, "port": port}
     chosen = settings().model_copy(update={k: v for k, v in given.items() if v is not None})
+    if sandbox and not chosen.sandbox:
+        chosen = rehearsing(chosen)
     if samples and set(roles) != set(ROLES):
         message = bilingual("--samples needs all roles in one process.")
         raise Failure(Exit.USAGE, "usage", message, bilingual("Leave --roles out, or --samples."))
     set_up(chosen.log_level)
     chosen.data_dir.mkdir(parents=True, exist_ok=True)
     ending = listen_for_signals()
-    if samples:
-        return await _with_samples(out, chosen, ending)
-    return await _plain(out, chosen, roles, ending)
+    async with contextlib.AsyncExitStack() as stack:
+        if chosen.sandbox:
+            await _open_stage(out, chosen, stack)
+        if samples:
+            return await _with_samples(out, chosen, ending)
+        return await _plain(out, chosen, roles, ending)
+
+
+async def _open_stage(out: Out, chosen: Settings, stack: contextlib.AsyncExitStack) -> None:
+    from publisher.app import load_channels
+    from publisher.rehearsal import stage
+
+    accounts = load_channels(chosen.config_dir)
+    running = (await stack.enter_async_context(stage(chosen.data_dir, chosen.local_url, accounts))).running
+    told = mark("Rehearsal: nothing here reaches a live platform. Its data is in {folder}.")
+    out.say(told, folder=chosen.data_dir, style="bold")
+    rows = [(name, stand_in.kind, address) for name, (stand_in, address) in running.items()]
+    if rows:
+        out.table(("Channel", "Kind", "What its stand-in received"), rows)
+    out.say("Other commands join the rehearsal with GONGBAO_SANDBOX=1 in their environment.")
 
 
 def listen_for_signals() -> asyncio.Event:

@@ -20,6 +20,7 @@ from publisher.web.api.faults import PLAIN_HEADERS
 from publisher.web.api.parts import WebParts
 from publisher.web.api.records import well_known
 from publisher.web.api.service import api_app, refusal
+from publisher.web.callbacks import callback_routes
 from publisher.web.public import missing_page, public_routes
 
 __all__ = ["ListenError", "WebParts", "make_web", "serve_vitals", "serve_web"]
@@ -41,6 +42,8 @@ def make_web(parts: WebParts) -> web.Application:
     app = web.Application(client_max_size=parts.body_limit, middlewares=[missing])
     app.add_routes(_guarded(parts, [*well_known(parts), *vital_routes(parts.health, parts.metrics)]))
     app.add_routes(public_routes(parts.renditions, parts.media, parts.site))
+    if parts.reception is not None:
+        app.add_routes(callback_routes(parts.reception))
     app.add_subapp("/api", api_app(parts))
     return app
 

@@ -12,6 +12,7 @@ from publisher.health import Health
 from publisher.media import MediaStore
 from publisher.metrics import Metrics
 from publisher.people import Signing
+from publisher.web.callbacks import Receives
 from publisher.web.renditions import Renditions
 from publisher.web.view import SiteInfo
 
@@ -36,3 +37,4 @@ class WebParts:
     body_limit: int
     source_limit: int
     log_vkey: str
+    reception: Receives | None = None

@@ -1,0 +1,42 @@
+"""What platforms tell us by themselves: a channel verifies and reads a callback, the reconciler settles by it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from channels.contract import Callback, Channel, Heard, Listening
+from content_queue.store import Store
+from publisher.clock import Clock
+from publisher.reconcile import Reconciler
+
+log = logging.getLogger(__name__)
+
+
+class Reception:
+    """`channels` are all that this process has; those that listen are asked by account name."""
+
+    def __init__(self, store: Store, channels: Mapping[str, Channel], reconciler: Reconciler, clock: Clock) -> None:
+        self._store, self._reconciler, self._clock = store, reconciler, clock
+        self._listening = {n: c for n, c in channels.items() if isinstance(c, Listening)}
+
+    async def take(self, account: str, callback: Callback) -> Heard | None:
+        """The answer for the platform, given after what it said is stored; None: nobody listens under that name.
+
+        What is told twice changes nothing the second time. A surprise in reading it is answered with 500, so that the
+        platform tells it again.
+        """
+        channel = self._listening.get(account)
+        if channel is None:
+            return None
+        try:
+            heard = channel.hear(callback)
+        except Exception as surprise:
+            log.error("a callback could not be read", exc_info=surprise, extra={"channel": account})
+            return Heard(status=500)
+        now = self._clock()
+        for remote_id, sighting in heard.sightings:
+            look = await self._store.looks.by_remote(account, remote_id)
+            if look is not None:
+                await self._reconciler.apply(look, sighting, now)
+        return heard
