@@ -19,7 +19,7 @@ from channels.contract import Asset, Capabilities, Idempotency, Measured, Operat
 from channels.forms import Room, compose, headline, too_long
 from channels.phrases import phrase
 from channels.registry import Tools
-from channels.verdicts import Awaits, Receipt
+from channels.verdicts import Awaits, Receipt, Rejected
 
 CAPABILITIES = Capabilities(Idempotency.NATURAL)
 FILED = True  # Toutiao, Xuexi Qiangguo and the like are public accounts of the agency
@@ -111,7 +111,7 @@ class Manual:
         sizes = [self._title_size(title) for title in titles]
         fitting = [t for t, s in zip(titles, sizes, strict=True) if s.limit is None or s.length <= s.limit]
         if not fitting:
-            raise too_long(sizes[0])
+            raise too_long(min(sizes, key=lambda size: size.length))
         return fitting[0]
 
     def _title_size(self, title: str) -> Measured:
@@ -126,7 +126,13 @@ class Manual:
 
         measure, limit = MEASURES[own.unit], math.inf if own.text_limit is None else own.text_limit
         room = Room(limit, own.unit, lambda text: measure(bare(text)), None, False, own.hashtags, own.hashtag)
-        made = compose(post, room)
+        try:
+            made = compose(post, room)
+        except Rejected:
+            if post.operation is not Operation.RECALL or not post.note:
+                raise
+            made = compose(replace(post, note=""), room)  # a withdrawal is not held back for its note
+            made = replace(made, dropped=(*made.dropped, "note"))
         return bare(made.text), (replace(made.measured, limit=own.text_limit),), made.dropped
 
 
@@ -163,7 +169,8 @@ def _waits(post: Post, reason: str) -> Receipt:
 
 
 def _image(image: Asset) -> dict[str, Any]:
-    return {"name": image.name, "url": image.url, "sha256": image.sha256, "alt": image.alt}
+    named = {"name": image.name, "url": image.url, "sha256": image.sha256, "alt": image.alt}
+    return {**named, "ai_generated": image.ai_generated}
 
 
 def build(account: str, settings: Settings, tools: Tools) -> Manual:
