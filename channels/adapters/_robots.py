@@ -164,7 +164,9 @@ class Robot(ABC):
     faults: ClassVar[tuple[Fault, ...]]
     codes: ClassVar[Mapping[int, Answer] | None] = None
 
-    def __init__(self, account: str, tools: Tools, capabilities: Capabilities, secrets: tuple[SecretStr | None, ...]):
+    def __init__(
+        self, account: str, tools: Tools, capabilities: Capabilities, secrets: tuple[SecretStr | None, ...]
+    ) -> None:
         self.account, self.capabilities = account, capabilities
         self._transport, self._clock, self._secrets = tools.transport, tools.clock, secrets
 

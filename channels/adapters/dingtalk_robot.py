@@ -36,7 +36,9 @@ PER_MINUTE = 20  # messages of one robot
 THROTTLE = 600.0  # seconds for which a robot that was too fast takes nothing
 BODY = 20_000  # bytes of the whole body
 GATEWAY_WAIT = 60.0  # seconds; the unit of the gateway's own `wait` is documented nowhere
-# Mirrors of open.dingtalk.com's table of errors. 310000 has one code for four settings and tells them apart in words.
+# Mirrors of open.dingtalk.com's table of errors. 310000 has one code for four settings and tells them apart in words:
+# the older English ones of the robot's page, and the Chinese ones that are answered since, whose remedy for a wrong
+# signature speaks of the timestamp too (as quoted in public code; so the signature is looked for first).
 FAULTS = (
     Fault(-1, Sort.BUSY),
     Fault(40035, Sort.MESSAGE),
@@ -45,6 +47,10 @@ FAULTS = (
     Fault(130101, Sort.RATE, wait=THROTTLE),
     Fault(300001, Sort.ACCOUNT),
     Fault(300005, Sort.ACCOUNT),
+    Fault(310000, Sort.ACCOUNT, "签名不匹配", "sign"),
+    Fault(310000, Sort.CLOCK, "签名过期", "time", 300),
+    Fault(310000, Sort.MESSAGE, "关键词", "keyword"),
+    Fault(310000, Sort.ACCOUNT, "白名单", "ip"),
     Fault(310000, Sort.MESSAGE, "keywords", "keyword"),
     Fault(310000, Sort.CLOCK, "timestamp", "time", 300),
     Fault(310000, Sort.ACCOUNT, "sign", "sign"),

@@ -134,10 +134,20 @@ async def test_a_code_that_nobody_knows_proves_nothing(kind: str) -> None:
         ("invalid timestamp", "dingtalk_310000_time", Deferred),
         ("sign not match", "dingtalk_310000_sign", Suspended),
         ("ip 203.0.113.7 not in whitelist", "dingtalk_310000_ip", Suspended),
-        ("description: 机器人发送签名不匹配", "dingtalk_310000", Suspended),
+        (
+            "description:机器人发送签名不匹配;solution:请确认签名和生成签名的时间戳必须都放在调用的网址中;",
+            "dingtalk_310000_sign",
+            Suspended,
+        ),
+        ("错误描述:机器人发送签名过期;解决方案:请使用一小时内的timestamp;", "dingtalk_310000_time", Deferred),
+        ("错误描述:关键词不匹配;解决方案:请在发送的信息中包含此关键词;", "dingtalk_310000_keyword", Rejected),
+        ("错误描述:来源IP不在白名单中;", "dingtalk_310000_ip", Suspended),
+        ("something new", "dingtalk_310000", Suspended),
     ],
 )
-async def test_dingtalk_says_four_things_with_one_code(text: str, reason: str, sort: type[Verdict]) -> None:
+async def test_dingtalk_says_four_things_with_one_code_in_two_languages(
+    text: str, reason: str, sort: type[Verdict]
+) -> None:
     verdict = await after("dingtalk_robot", {"errcode": 310000, "errmsg": text})
     assert (verdict.reason, type(verdict)) == (reason, sort)
 

@@ -22,7 +22,9 @@ LOST: dict[str, Reply] = {
     "page": answer(200, body=b"<html>welcome</html>"),
     "list": answer(200, body=b"[]"),
     "no code": answer(200, body=b'{"data":{}}'),
-    "code of another sort": answer(200, body=b'{"errcode":true,"code":null}'),
+    "code of another sort": answer(200, body=b'{"errcode":"0","code":"0","StatusCode":0}'),
+    "code that looks like nothing": answer(200, body=b'{"errcode":false,"code":false,"StatusCode":0}'),
+    "nothing as a code": answer(200, body=b'{"errcode":null,"code":null,"StatusCode":0}'),
     "error after taking": answer(502),
 }
 

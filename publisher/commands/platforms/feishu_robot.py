@@ -23,6 +23,10 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
             mark("Feishu does not know the bot's token"),
             mark("Look at the bot in the group, correct its token in {channel}, then: gongbao resume {channel}."),
         ),
+        "feishu_19002": (
+            mark("Feishu finds a part of the message wrong"),
+            mark("This is a fault of the program: tell whoever looks after the service. gongbao log --delivery {id}"),
+        ),
         "feishu_19021": (
             mark("the bot's secret is another than ours"),
             mark("Compare the bot's secret with that of {channel}, then: gongbao resume {channel}."),
