@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from channels.sandbox.robots import OPEN, SECRET, WORDED, Heard, Refused, RobotStandIn, Window, part, texts
+from channels.sandbox.robots import SECRET, Heard, Refused, RobotStandIn, Window, lacks, part, texts
 
 PER_MINUTE = 20
 THROTTLE = 600.0  # seconds
@@ -36,9 +36,7 @@ class DingTalkRobotStandIn(RobotStandIn):
         return {**self.aimed(url, own, "token"), "secret": SECRET}
 
     def judge(self, request: web.Request, body: bytes, message: Mapping[str, Any]) -> Heard:
-        token = request.query.get("access_token", "")
-        if token not in (OPEN, WORDED):
-            raise self.gone()
+        words = self.known(request.query.get("access_token", ""))
         self._signed(request)
         self._paced()
         if len(body) > BODY:
@@ -46,7 +44,7 @@ class DingTalkRobotStandIn(RobotStandIn):
         if not request.content_type.startswith("application/json"):
             raise Refused(43004, "invalid contenttype")
         heard = _read(message)
-        if self.insists(token, heard.searched):
+        if lacks(words, heard.searched):
             raise Refused(310000, "keywords not in content" + MORE)
         self._window.take(self.clock())
         return heard

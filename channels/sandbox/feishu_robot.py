@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from channels.sandbox.robots import OPEN, SECRET, WORDED, Heard, Refused, RobotStandIn, Window, part, texts
+from channels.sandbox.robots import SECRET, Heard, Refused, RobotStandIn, Window, lacks, part, texts
 
 PER_MINUTE, PER_SECOND = 100, 5
 BODY = 20 * 1024  # bytes
@@ -36,9 +36,7 @@ class FeishuRobotStandIn(RobotStandIn):
         return {**self.aimed(url, own, "token"), "secret": SECRET}
 
     def judge(self, request: web.Request, body: bytes, message: Mapping[str, Any]) -> Heard:
-        token = request.match_info["token"]
-        if token not in (OPEN, WORDED):
-            raise self.gone()
+        words = self.known(request.match_info["token"])
         now = self.clock()
         if any(window.full(now) for window in self._windows):
             raise self.busy()
@@ -46,7 +44,7 @@ class FeishuRobotStandIn(RobotStandIn):
             raise Refused(9499, "Bad Request: body over 20 KB")
         self._signed(message)
         heard = _read(message)
-        if self.insists(token, heard.searched):
+        if lacks(words, heard.searched):
             raise Refused(19024, "Key Words Not Found")
         for window in self._windows:
             window.take(now)

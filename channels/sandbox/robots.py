@@ -14,8 +14,23 @@ from aiohttp import web
 
 from channels.sandbox.stand_in import Misbehaviour, Shown, StandIn
 
-OPEN, WORDED = "rehearsal-robot", "rehearsal-robot-with-keywords"  # credentials that a stand-in accepts
+OPEN = "rehearsal-robot"  # the credential that a stand-in accepts; behind it stand the words it insists on
 SECRET = "SECrehearsal"  # noqa: S105 - made up; it signs nothing but rehearsals
+
+
+def credential(keywords: Iterable[str] = ()) -> str:
+    """What an account is given for a robot that insists on one of these words."""
+    words = json.dumps(list(keywords)).encode().hex()
+    return f"{OPEN}-{words}" if keywords else OPEN
+
+
+def insisted_on(given: str) -> tuple[str, ...] | None:
+    """The words of a credential; None for a stranger's."""
+    try:
+        words = json.loads(bytes.fromhex(given.removeprefix(f"{OPEN}-"))) if given != OPEN else []
+    except ValueError:
+        return None
+    return tuple(str(word) for word in words) if isinstance(words, list) else None
 
 
 class Heard(NamedTuple):
@@ -52,11 +67,10 @@ class Window:
 
 
 class RobotStandIn(StandIn):
-    """One robot in one group. `keywords` are those it was told to insist on."""
+    """One robot in one group."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         super().__init__(clock)
-        self.keywords: tuple[str, ...] = ()
         self.requests = 0
 
     @abstractmethod
@@ -102,16 +116,22 @@ class RobotStandIn(StandIn):
             message = None
         return self.judge(request, body, message if isinstance(message, dict) else {})
 
-    def insists(self, credential: str, searched: str) -> bool:
-        """Whether the message lacks a word that this robot insists on."""
-        return credential == WORDED and not any(word in searched for word in self.keywords)
+    def known(self, given: str) -> tuple[str, ...]:
+        """The words that this credential's robot insists on. Raises `Refused` for a stranger."""
+        words = insisted_on(given)
+        if words is None:
+            raise self.gone()
+        return words
 
     def aimed(self, url: str, own: Mapping[str, Any], place: str) -> dict[str, Any]:
-        """The account's keys with the credential at `place` and the secret made up."""
-        words = tuple(own.get("keywords", ()))
-        self.keywords = (*self.keywords, *words)
+        """The account's keys with the credential at `place` made up."""
         kept = {key: value for key, value in own.items() if key not in (place, "secret", "base_url")}
-        return {**kept, place: WORDED if words else OPEN, "base_url": url}
+        return {**kept, place: credential(own.get("keywords", ())), "base_url": url}
+
+
+def lacks(words: tuple[str, ...], text: str) -> bool:
+    """Whether a robot that insists on one of the words refuses the text."""
+    return bool(words) and not any(word in text for word in words)
 
 
 def size(text: object) -> int:

@@ -13,6 +13,11 @@ ACCOUNT = """
 [[channels]]
 name = "toutiao"
 kind = "manual"
+status = "filed"
+filing = "示备〔2026〕1号"
+owner = "办公室"
+responsible = "值班员戊"
+deputy = "值班员己"
 platform = "今日头条"
 title_limit = 30
 text_limit = 5000
