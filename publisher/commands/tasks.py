@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from publisher.app import App, ChannelAccount
 
 KIND = "manual"
+_JOINER = "\u200d"
 PARTS = ("title", "text", "link", "images")
 LIVE, DONE = "gongbao resolve {id} --live URL", "gongbao resolve {id} --done --reason TEXT"
 # By the adapter's reason: what a person does, and with which words the task is completed.
@@ -178,7 +179,12 @@ def _part(app: App, form: dict[str, Any], part: str) -> str:
 def _print_part(text: str) -> None:
     """To a terminal nothing that steers it; to a pipe every byte as it is, without a line end of ours."""
     terminal = sys.stdout.isatty()
-    click.echo("\n".join(map(clean, text.split("\n"))) if terminal else text, nl=terminal)
+    click.echo(_copyable(text) if terminal else text, nl=terminal)
+
+
+def _copyable(text: str) -> str:
+    """Fit for a terminal, with the joiners that emoji are made of: they steer nothing, and are copied with the rest."""
+    return _JOINER.join(map(clean, text.split(_JOINER)))
 
 
 def _prepared_view(app: App, look: Look, prepared: Prepared) -> dict[str, Any]:
@@ -206,8 +212,10 @@ def _show(out: Out, app: App, account: ChannelAccount, look: Look, prepared: Pre
     for heading, part in (("Title", "title"), ("Text", "text"), ("Link", "link"), ("Images", "images")):
         if text := _part(app, form, part):
             out.head(heading)
-            for line in text.split("\n"):
-                out.line(line)
+            if not out.as_json:
+                click.echo(_copyable(text))
+    if made := [image["name"] for image in form["images"] if image["ai_generated"]]:
+        out.say("Made by AI, to be declared there: {names}", names=", ".join(made), style="yellow")
     if prepared.dropped:
         out.say("  left out: {names}", names=", ".join(prepared.dropped), style="yellow")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_desk import GOOD, Desk
+from PIL import Image
 
 from publisher.commands.tasks import STEPS, _print_part
 
@@ -99,29 +102,36 @@ def test_a_part_is_printed_alone_and_byte_for_byte(by_hand: Desk) -> None:
 
 def test_a_terminal_is_not_steered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    _print_part("一\n\x1b[2J二")
-    assert capsys.readouterr().out == "一\n\ufffd[2J二\n"
+    _print_part("一\n\x1b[2J二\u202e👨\u200d👩")
+    assert capsys.readouterr().out == "一\n\ufffd[2J二\ufffd👨\u200d👩\n"
 
 
 def test_the_whole_task_says_what_to_do(by_hand: Desk) -> None:
     number = hand_out(by_hand)
     for language, told in (("en", "Post it on 今日头条"), ("zh", "发布到今日头条")):
         shown = by_hand.run("task", number, "--lang", language).stdout
+        assert by_hand.json("task", number)["text"] in shown
         for part in (told, f"gongbao resolve {number} --live URL", "选“政务”栏目发布", "关于举办版权培训班的通知"):
             assert part in shown
 
 
-def test_pictures_are_told_with_address_and_file(by_hand: Desk) -> None:
-    from publisher.commands.tasks import _part
-
-    sha = "ab" * 32
-    form = {"images": [{"url": "https://x.test/1.png", "sha256": sha}, {"url": "https://x.test/2.png", "sha256": sha}]}
-
-    async def work(app: Any) -> tuple[str, str]:
-        return _part(app, form, "images"), str(app.media.path(sha))
-
-    text, path = by_hand.with_app(work)
-    assert text == f"https://x.test/1.png\t{path}\nhttps://x.test/2.png\t{path}"
+def test_pictures_are_told_with_address_and_file_and_what_has_to_be_declared(by_hand: Desk) -> None:
+    named = "images:\n" + "".join(
+        f"  - file: {name}.png\n    alt: {name}的说明\n    rights: 本单位制作\n    ai_generated: {made}\n"
+        for name, made in (("海报", "true"), ("地图", "false"))
+    )
+    for name, colour in (("海报", "red"), ("地图", "blue")):
+        Image.new("RGB", (8, 8), colour).save(by_hand.folder / f"{name}.png")
+    number = hand_out(by_hand, GOOD.replace("summary:", named + "summary:"))
+    first, second = by_hand.run("task", number, "--part", "images").stdout.split("\n")
+    for line, image in zip((first, second), by_hand.json("task", number)["images"], strict=True):
+        address, _, path = line.partition("\t")
+        assert (address, path) == (image["url"], image["path"])
+        assert image["sha256"] == hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        assert image["sha256"] in address
+    shown = by_hand.run("task", number).stdout
+    assert "to be declared there: 海报.png" in shown
+    assert f"{first}\n{second}" in shown
 
 
 def test_nothing_that_was_overtaken_is_shown_for_copying(by_hand: Desk) -> None:
