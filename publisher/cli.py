@@ -17,6 +17,7 @@ from publisher.commands import (
     serve,
     signing,
     switches,
+    tasks,
     verify,
 )
 from publisher.commands.base import Group, lang_option
@@ -31,7 +32,7 @@ main = Group(
 click.version_option(package_name="gongbao", message="%(package)s %(version)s")(main)
 
 # In the order of the work: run it, hand in, sign, follow, operate, prove.
-WORK = (serve, papers, preview, signing, items, deliveries, logs, switches)
+WORK = (serve, papers, preview, signing, items, deliveries, tasks, logs, switches)
 CARE = (checking, verify, access, accounts, secrets)
 for _module in (*WORK, *CARE):
     for _command in _module.COMMANDS:

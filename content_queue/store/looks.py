@@ -74,6 +74,15 @@ class Looks:
         """The sent delivery that waits for the platform's word on `remote_id` (a callback names it)."""
         return await self._db.read(_by_remote, channel, remote_id)
 
+    async def by_hand(self, names: Sequence[str], *, limit: int = 100) -> list[Look]:
+        """The sent deliveries of these channels that wait for a person, oldest first; without those whose place a
+        newer operation has taken, which nobody should do any more."""
+        return await self._db.read(_by_hand, tuple(names), limit)
+
+    async def of(self, delivery_id: int) -> Look:
+        """One delivery, whatever its state. Raises `Unknown`."""
+        return await self._db.read(_of, delivery_id)
+
 
 def _take(connection: Connection, names: tuple[str, ...], now: int, until: int, limit: int) -> list[Look]:
     due = (
@@ -95,6 +104,23 @@ def _by_remote(connection: Connection, channel: str, remote_id: str) -> Look | N
         _d.channel == channel, _d.remote_id == remote_id, _d.state == DeliveryState.SENT, _d.awaits != ""
     )
     return next(iter(_looks(connection, wanted)), None)
+
+
+def _by_hand(connection: Connection, names: tuple[str, ...], limit: int) -> list[Look]:
+    newer = deliveries.alias("newer").c
+    overtaken = select(newer.id).where(
+        newer.item_id == _d.item_id,
+        newer.channel == _d.channel,
+        newer.id > _d.id,
+        newer.state != DeliveryState.CANCELLED,
+    )
+    waiting = and_(_d.state == DeliveryState.SENT, _d.awaits == "person", _d.channel.in_(names))
+    first = select(_d.id).where(waiting, ~overtaken.correlate(deliveries).exists()).order_by(_d.id).limit(limit)
+    return _looks(connection, _d.id.in_(list(connection.execute(first).scalars())))
+
+
+def _of(connection: Connection, delivery_id: int) -> Look:
+    return _looks(connection, _d.id == delivery_by_id(connection, delivery_id).id)[0]
 
 
 def _looks(connection: Connection, wanted: Any) -> list[Look]:
