@@ -21,7 +21,7 @@ KEPT = frozenset({
     "ul",
 })  # fmt: skip
 RENAMED: Mapping[str, str] = MappingProxyType(
-    {  # fmt: skip
+    {
         "address": "p",
         "aside": "section",
         "dd": "p",
