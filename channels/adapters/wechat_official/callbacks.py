@@ -128,7 +128,7 @@ def _read(body: bytes) -> etree._Element:
         raise ValueError("a document type")
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False,
-        remove_comments=True, remove_pis=True,
+        remove_comments=True, remove_pis=True, encoding="utf-8",
     )  # fmt: skip
     try:
         return etree.fromstring(text.encode(), parser)

@@ -111,7 +111,7 @@ def text_of(content: str) -> str:
         return ""
     pieces: list[str] = []
     _plain(lxml_html.fragment_fromstring(content, create_parent="div"), pieces)
-    lines = (line.strip(" \n") for line in "".join(pieces).split("\n"))
+    lines = (line.strip() for line in "".join(pieces).split("\n"))
     return "\n".join(line for line in lines if line)
 
 

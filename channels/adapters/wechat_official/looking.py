@@ -63,7 +63,7 @@ class Look:
         if (await self._shelves.drafts(lambda entry: entry.id == remote.id)).first:
             return Sighting(Presence.UNKNOWN, detail="draft_waits")
         seen = _listed(await self._shelves.articles(this_one(post)))
-        return seen if seen.presence is not Presence.ABSENT else Sighting(Presence.UNKNOWN, detail="draft_gone")
+        return seen if seen.detail != "not_found" else Sighting(Presence.UNKNOWN, detail="draft_gone")
 
     async def _by_mark(self, post: Post) -> Sighting:
         """After a lost answer. Not to be found is no proof: it may be on its way from the box to the readers. The
