@@ -136,6 +136,7 @@ async def test_a_lost_draft_is_not_added_twice(here: World) -> None:
     here.stand_in.misbehave(M.RESET)
     with pytest.raises(OutcomeUnknown):
         await channel.publish(post())
+    assert await seen(channel, post(), None) == (P.UNKNOWN, "draft_waits")
     receipt = await channel.publish(post())
     assert [receipt.remote_id] == [shown.remote_id for shown in here.stand_in.shown]
     assert channel.capabilities.idempotency is Idempotency.NATURAL
