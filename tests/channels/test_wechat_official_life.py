@@ -11,6 +11,7 @@ from wechat_world import World, edition, images, received, seen, world
 from channels import registry
 from channels.contract import Idempotency, Operation, Presence
 from channels.sandbox.stand_in import Misbehaviour, Standing
+from channels.sandbox.wechat_official.box import Draft
 from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
 
 M, P = Misbehaviour, Presence
@@ -348,6 +349,66 @@ async def test_a_draft_that_was_published_by_hand_is_seen_and_deleted(here: Worl
     assert (await channel.confirm(post(), receipt)).presence is P.LIVE
     assert (await channel.recall(withdrawal(remote=receipt))).awaits is Awaits.NOTHING
     assert here.titles() == []
+
+
+OTHER = "https://example.gov.cn/elsewhere"
+
+
+def together(here: World, own: Draft) -> Draft:
+    """A person has put our draft behind another article, in one draft."""
+    other = {**own.articles[0], "title": "别的文章", "content_source_url": OTHER}
+    del here.stand_in.box.drafts[own.media_id]
+    return here.stand_in.box.add([other, *own.articles])
+
+
+async def test_what_a_person_put_together_with_ours_is_left_alone(here: World) -> None:
+    """Neither published, nor overwritten, nor deleted by us: it holds somebody else's article."""
+    channel = here.channel()
+    here.stand_in.misbehave(M.BUSY)
+    with pytest.raises(Deferred):
+        await channel.publish(post())
+    both = together(here, next(iter(here.stand_in.box.drafts.values())))
+    receipt = await channel.publish(post())
+    await here.decide()
+    assert here.titles() == [post().title]
+    await channel.recall(withdrawal(remote=received(receipt)))
+    assert list(here.stand_in.box.drafts) == [both.media_id]
+    assert both.articles[0]["title"] == "别的文章"
+
+
+async def test_a_draft_put_together_by_hand_is_corrected_in_its_place(here: World) -> None:
+    channel = here.channel(mode="draft")
+    await channel.publish(post())
+    both = together(here, next(iter(here.stand_in.box.drafts.values())))
+    remote = Receipt(f"draft:{both.media_id}")
+    await channel.edit(correction(remote=remote, title="改过的标题"))
+    assert [one["title"] for one in both.articles] == ["别的文章", "改过的标题"]
+    recall = await channel.recall(withdrawal(remote=remote))
+    assert (recall.awaits, recall.reason) == (Awaits.PERSON, "delete_by_hand")
+    assert list(here.stand_in.box.drafts) == [both.media_id]
+
+
+async def test_only_our_part_of_a_joint_publication_is_deleted(here: World) -> None:
+    channel = here.channel(mode="draft")
+    receipt = received(await channel.publish(post()))
+    both = together(here, next(iter(here.stand_in.box.drafts.values())))
+    task = here.stand_in.box.begin(both, mass=False)
+    here.stand_in.box.decide(task, 0)
+    found = await channel.confirm(post(), receipt)
+    assert found.presence is P.LIVE
+    assert found.receipt is not None
+    for remote in (receipt, found.receipt):
+        assert (await channel.recall(withdrawal(remote=remote))).awaits is Awaits.NOTHING
+        assert (task.status, task.deleted) == (0, {2})
+
+
+async def test_a_draft_of_an_older_revision_does_not_stay_in_the_box(here: World) -> None:
+    channel = here.channel()
+    here.stand_in.misbehave(M.BUSY)
+    with pytest.raises(Deferred):
+        await channel.publish(post())
+    await channel.publish(edition(4, Operation.PUBLISH, None, title="第四版"))
+    assert [draft.articles[0]["title"] for draft in here.stand_in.box.drafts.values()] == ["第四版"]
 
 
 # -- mass messages ---------------------------------------------------------------------------------------------

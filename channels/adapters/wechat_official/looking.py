@@ -42,7 +42,7 @@ class Look:
         if remote.sort is Sort.MASS:
             return await self._mass(remote)
         if remote.sort is Sort.ARTICLE:
-            return _listed(await self._shelves.articles(lambda entry: entry.id == remote.id))
+            return _listed(await self._shelves.articles(lambda entry: entry.name == remote.id))
         if remote.sort is Sort.DRAFT:
             return await self._draft(post, remote)
         return await self._by_mark(post)
@@ -96,8 +96,7 @@ class TakeDown:
             return await self._article(remote.id, hard)
         if remote.sort is Sort.DRAFT:
             # A draft that was sent to followers by hand is in neither list: finding nothing proves nothing.
-            deleted = await self._drafts.delete(remote.id, noticeable=hard)
-            return deleted or bool(await self._by_link(post, hard))
+            return await self._draft(remote.id, hard) or bool(await self._by_link(post, hard))
         found = await self._by_link(post, hard)  # a person settled it, or nothing is known of it
         return bool(found) or (found is not None and post.remote is None and self._listed)
 
@@ -105,10 +104,12 @@ class TakeDown:
         """Deletes what lies in the box of an item that was withdrawn, so that nobody publishes it by hand. The item
         is down; that a draft cannot be deleted now must not change the answer."""
         try:
-            for entry in (await self._shelves.drafts(others_of(post), every=True)).entries:
-                await self._drafts.delete(entry.id, noticeable=False)
+            found = await self._shelves.drafts(others_of(post), every=True)
         except Verdict:
             return
+        for entry in found.entries:
+            if entry.alone:
+                await self._drafts.discard(entry.id)
 
     async def _task(self, post: Post, remote: Remote, hard: bool) -> bool:
         reply = await published(self._api, remote.id)
@@ -121,10 +122,17 @@ class TakeDown:
             return True  # never published, or down already
         raise Deferred("still_publishing", "the platform has not decided yet; it is taken down as soon as it has")
 
-    async def _article(self, article_id: str, hard: bool) -> bool:
-        """Without an index all of it goes."""
-        await self._call(hard, "/cgi-bin/freepublish/delete", {"article_id": article_id}, (UNKNOWN_ARTICLE,))
+    async def _article(self, name: str, hard: bool) -> bool:
+        """Without an index everything goes that was published together."""
+        article_id, _, place = name.partition("#")
+        which = {"article_id": article_id, **({"index": int(place)} if place.isdigit() else {})}
+        await self._call(hard, "/cgi-bin/freepublish/delete", which, (UNKNOWN_ARTICLE,))
         return True
+
+    async def _draft(self, media_id: str, hard: bool) -> bool:
+        """One that a person has put together with other articles is left to a person."""
+        together = await self._shelves.drafts(lambda entry: entry.id == media_id and not entry.alone)
+        return not together.entries and await self._drafts.delete(media_id, noticeable=hard)
 
     async def _mass(self, remote: Remote, hard: bool) -> bool:
         reply = await self._api.ask("/cgi-bin/message/mass/get", {"msg_id": remote.id})
@@ -140,8 +148,8 @@ class TakeDown:
         """Takes down whatever of the item is published; what it was. None: the list could not be read whole."""
         found = await self._shelves.articles(others_of(post), every=True)
         standing = tuple(entry for entry in found.entries if not entry.deleted)
-        for article_id in dict.fromkeys(entry.id for entry in standing):
-            await self._article(article_id, hard)
+        for entry in standing:
+            await self._article(entry.name, hard)
         return found.entries if found.entries or found.complete else None
 
     async def _call(self, hard: bool, path: str, payload: dict[str, Any], allow: Collection[int]) -> None:
@@ -159,7 +167,7 @@ def _listed(found: Found) -> Sighting:
     standing = next((e for e in found.entries if not e.deleted), None)
     if standing is None:
         return Sighting(Presence.REFUSED, detail="wechat_deleted")
-    return _sighted(Presence.LIVE, Remote(Sort.ARTICLE, standing.id), standing.url, "")
+    return _sighted(Presence.LIVE, Remote(Sort.ARTICLE, standing.name), standing.url, "")
 
 
 def _sighted(presence: Presence, remote: Remote, url: str, detail: str) -> Sighting:

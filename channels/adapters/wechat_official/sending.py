@@ -14,7 +14,7 @@ from channels.adapters.wechat_official.api import Api, errcode
 from channels.adapters.wechat_official.article import Article
 from channels.adapters.wechat_official.media import Media
 from channels.adapters.wechat_official.remote import Remote, Sort
-from channels.adapters.wechat_official.shelves import Shelves, this_one
+from channels.adapters.wechat_official.shelves import Shelves, of_item, this_one
 from channels.contract import Post
 from channels.verdicts import Awaits, OutcomeUnknown, Receipt, Verdict
 
@@ -27,21 +27,39 @@ class Drafts:
         self._api, self._media, self._shelves = api, media, shelves
 
     async def ready(self, post: Post, article: Article) -> str:
-        """The media id of its draft, added unless it is there already. Readers see no draft."""
-        own = await self.own(post)
+        """The media id of its draft, added unless it is there already; drafts of other revisions go. Readers see no
+        draft. One that a person has put together with other articles is left alone."""
+        this, own = this_one(post), ""
+        for entry in (await self._shelves.drafts(of_item(post), every=True)).entries:
+            if entry.alone and this(entry):
+                own = entry.id
+            elif entry.alone:
+                await self.discard(entry.id)
         return own or await self.add(post, article, noticeable=False)
 
     async def own(self, post: Post) -> str:
         found = (await self._shelves.drafts(this_one(post))).first
         return found.id if found else ""
 
+    async def discard(self, media_id: str) -> None:
+        """A draft that nobody shall send. That it cannot be deleted now changes nothing for readers."""
+        try:
+            await self.delete(media_id, noticeable=False)
+        except Verdict:
+            return
+
     async def add(self, post: Post, article: Article, *, noticeable: bool) -> str:
         return _id(await self._written(post, article, "/cgi-bin/draft/add", {}, noticeable), "media_id")
 
     async def update(self, media_id: str, post: Post, article: Article) -> bool:
-        """False when the draft is no longer in the box. Unlike `add`, it takes one article and not a list."""
-        reply = await self._written(post, article, "/cgi-bin/draft/update", {"media_id": media_id, "index": 0}, True)
-        return errcode(reply) == 0
+        """False when it is no longer in the box. Unlike `add`, it takes one article and not a list; `index` is from
+        0 here, and from 1 in every other call."""
+        ours = of_item(post)
+        held = (await self._shelves.drafts(lambda entry: entry.id == media_id and ours(entry))).first
+        if held is None:
+            return False
+        place = {"media_id": media_id, "index": held.place - 1}
+        return errcode(await self._written(post, article, "/cgi-bin/draft/update", place, True)) == 0
 
     async def delete(self, media_id: str, *, noticeable: bool) -> bool:
         """False when it is no longer in the box."""
@@ -85,7 +103,7 @@ async def mass_send(api: Api, drafts: Drafts, media_id: str, post: Post, to: Map
     if code == KNOWN_KEY and not known:
         raise OutcomeUnknown(f"wechat_{code}", "sent before, but the platform does not say under which id")
     if code == KNOWN_KEY:
-        await _unused(drafts, media_id)
+        await drafts.discard(media_id)  # the first request has used a draft of its own
     reason = f"wechat_{code}" if code in ADMINISTRATOR else ""
     if reason and not known:
         return Receipt(str(Remote(Sort.OTHER, "administrator")), awaits=Awaits.PERSON, reason=reason)
@@ -105,14 +123,6 @@ async def _taken(api: Api, path: str, payload: Mapping[str, Any], allow: tuple[i
             f"wechat_{UNKNOWN_MEDIA}", "the draft has left the box: an earlier request may have used it up"
         )
     return reply
-
-
-async def _unused(drafts: Drafts, media_id: str) -> None:
-    """The first request has used a draft of its own. This one must not lie about for somebody to send it again."""
-    try:
-        await drafts.delete(media_id, noticeable=False)
-    except Verdict:
-        return  # it was sent, and that is what has to be told; a draft is seen by no reader
 
 
 def _id(reply: Mapping[str, Any], name: str) -> str:

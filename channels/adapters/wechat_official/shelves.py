@@ -23,12 +23,24 @@ NO_RIGHT = 48001
 
 
 class Entry(NamedTuple):
-    """`url` is the article's public address (a draft has a preview instead)."""
+    """One article. `url` is its public address (a draft has a preview instead). It is number `place` (from 1) of the
+    `of` articles that share the `id`: a person may have put ours together with others by hand."""
 
     id: str
     source_url: str
     url: str
     deleted: bool
+    place: int = 1
+    of: int = 1
+
+    @property
+    def alone(self) -> bool:
+        return self.of == 1
+
+    @property
+    def name(self) -> str:
+        """Names it among those that share the id."""
+        return self.id if self.alone else f"{self.id}#{self.place}"
 
 
 class Found(NamedTuple):
@@ -51,10 +63,16 @@ def this_one(post: Post) -> Wanted:
     return lambda entry: entry.source_url == ours
 
 
+def of_item(post: Post) -> Wanted:
+    """Articles of the item, whatever revision."""
+    start = f"{post.url}#gb"
+    return lambda entry: entry.source_url.startswith(start)
+
+
 def others_of(post: Post) -> Wanted:
-    """Articles of the item, whatever revision; that of this operation apart."""
-    start, this = f"{post.url}#gb", source_url(post)
-    return lambda entry: entry.source_url.startswith(start) and entry.source_url != this
+    """The same; that of this operation apart."""
+    whole, this = of_item(post), source_url(post)
+    return lambda entry: whole(entry) and entry.source_url != this
 
 
 class Shelves:
@@ -110,6 +128,7 @@ def _articles(item: Any) -> list[Any]:
 
 
 def _entries(item: Any, key: str) -> Iterator[Entry]:
-    for article in _articles(item):
+    listed = _articles(item)
+    for place, article in enumerate(listed, 1):
         link, url = unescape(str(article.get("content_source_url", ""))), str(article.get("url", ""))
-        yield Entry(str(item.get(key, "")), link, url, bool(article.get("is_deleted")))
+        yield Entry(str(item.get(key, "")), link, url, bool(article.get("is_deleted")), place, len(listed))

@@ -205,12 +205,13 @@ class WeChatStandIn(StandIn):
         draft = self._draft(asked)
         if draft is None:
             return _refused(40007)
-        if asked.get("index") != 0:
+        index = asked.get("index")
+        if not isinstance(index, int) or not 0 <= index < len(draft.articles):
             return _refused(40114)
         code = rules.fault(asked.get("articles"), self.box.materials)
         if code:
             return _refused(code)
-        self.box.write(draft, [asked["articles"]])
+        self.box.write(draft, [*draft.articles[:index], asked["articles"], *draft.articles[index + 1 :]])
         return _DONE
 
     def _get_draft(self, asked: Reply) -> Reply:
@@ -257,8 +258,7 @@ class WeChatStandIn(StandIn):
         task = self.box.by_article(str(asked.get("article_id")))
         if not self.rights or task is None:
             return _refused(53600 if self.rights else 48001)
-        if task.status == boxes.PUBLISHED:
-            self.box.decide(task, boxes.DELETED)
+        self.box.delete(task, int(asked.get("index") or 0))
         return _DONE
 
     # -- mass sending --------------------------------------------------------------------------------------

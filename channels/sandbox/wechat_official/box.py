@@ -34,6 +34,7 @@ class Task:
     status: int = PUBLISHING
     article_id: str = ""
     key: str = ""
+    deleted: set[int] = field(default_factory=set)  # places of articles that were deleted one by one
 
     @property
     def url(self) -> str:
@@ -100,6 +101,13 @@ class Box:
         else:
             task.shown.standing = Standing.REFUSED if status < DELETED else Standing.GONE
 
+    def delete(self, task: Task, place: int) -> None:
+        """`place` from 1; 0 deletes all that was published together."""
+        every = range(1, len(task.draft.articles) + 1)
+        task.deleted |= {place} if place else set(every)
+        if task.status == PUBLISHED and task.deleted >= set(every):
+            self.decide(task, DELETED)
+
     def by_key(self, key: str) -> Task | None:
         recent = self.clock() - KEY_LIFETIME
         return next((t for t in self.tasks.values() if t.mass and key and t.key == key and t.at > recent), None)
@@ -116,12 +124,9 @@ class Box:
         offset, count = int(payload.get("offset", 0)), int(payload.get("count", 0))
         without = payload.get("no_content") == 1
         items = (
-            [("media_id", d.media_id, d.articles, d.at, "", False) for d in reversed(self.drafts.values())]
+            [("media_id", d.media_id, d.articles, d.at, "", set[int]()) for d in reversed(self.drafts.values())]
             if drafts
-            else [
-                ("article_id", t.article_id, t.draft.articles, t.at, t.url, t.status != PUBLISHED)
-                for t in self.published()
-            ]
+            else [("article_id", t.article_id, t.draft.articles, t.at, t.url, _gone(t)) for t in self.published()]
         )
         page = [
             {name: i, "content": {"news_item": _told(articles, url, gone, without)}, "update_time": int(at)}
@@ -130,11 +135,15 @@ class Box:
         return {"total_count": len(items), "item_count": len(page), "item": page}
 
 
-def _told(articles: list[dict[str, Any]], url: str, gone: bool, without: bool) -> list[dict[str, Any]]:
-    shown = [{**article, "url": url, "is_deleted": gone} for article in articles]
+def _gone(task: Task) -> set[int]:
+    return task.deleted if task.status == PUBLISHED else set(range(1, len(task.draft.articles) + 1))
+
+
+def _told(articles: list[dict[str, Any]], url: str, gone: set[int], without: bool) -> list[dict[str, Any]]:
+    shown = [{**article, "url": url, "is_deleted": place in gone} for place, article in enumerate(articles, 1)]
     return [{k: v for k, v in one.items() if k != "content"} for one in shown] if without else shown
 
 
 def told(task: Task) -> list[dict[str, Any]]:
     """As `getarticle` has it."""
-    return _told(task.draft.articles, task.url, task.status != PUBLISHED, False)
+    return _told(task.draft.articles, task.url, _gone(task), False)
