@@ -16,6 +16,7 @@ from wechat_world import START, World, images, world
 from channels import registry
 from channels.adapters.wechat_official import article, errors, html, sending
 from channels.adapters.wechat_official.errors import CODES, Class
+from channels.phrases import phrase
 from channels.registry import BadSettings
 from channels.text import clusters
 from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended, Verdict
@@ -167,7 +168,7 @@ def test_a_long_summary_and_a_long_authors_name_are_named() -> None:
 def test_a_correction_says_so_at_its_head_and_a_conversion_at_its_end() -> None:
     found = article.compose(correction(derived_from="zh-CN"), author="", shorten=True, own_cover=False)
     assert found.content.startswith("<p><strong>更正说明：更正第三条日期</strong></p>")
-    assert found.content.endswith("<p>（本文由简体中文自动转换）</p>")
+    assert found.content.endswith(html.paragraph(phrase("converted", "zh-CN")))
 
 
 def test_without_any_picture_it_is_refused_with_a_remedy() -> None:

@@ -283,7 +283,7 @@ class Ears:
     """A callback address on a real port, in front of a channel. `deaf` is how often it fails to answer."""
 
     def __init__(self, hear: Callable[[Callback], Heard]) -> None:
-        self._hear, self.deaf = hear, 0
+        self.hear, self.deaf = hear, 0
         self.sightings: list[tuple[str, Sighting]] = []
         self.statuses: list[int] = []
 
@@ -292,7 +292,7 @@ class Ears:
             self.deaf -= 1
             return web.Response(status=500)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        heard = self._hear(Callback(request.method, dict(request.query), headers, await request.read()))
+        heard = self.hear(Callback(request.method, dict(request.query), headers, await request.read()))
         self.sightings += heard.sightings
         self.statuses.append(heard.status)
         return web.Response(status=heard.status, body=heard.body)
@@ -306,7 +306,7 @@ async def ears(here: World) -> AsyncIterator[Ears]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    here.stand_in.events.address = f"http://127.0.0.1:{runner.addresses[0][1]}/callback/acct"
+    here.stand_in.callback = f"http://127.0.0.1:{runner.addresses[0][1]}/callback/acct"
     yield made
     await runner.cleanup()
 
@@ -316,7 +316,9 @@ Decide = Callable[[], Awaitable[None]]
 
 @pytest.mark.parametrize(("mode", "sort"), [("publish", "publish"), ("mass", "mass")])
 async def test_the_platforms_word_names_the_receipts_id(here: World, ears: Ears, mode: str, sort: str) -> None:
-    receipt = await here.channel(mode=mode).publish(post())
+    channel = here.channel(mode=mode)
+    ears.hear = channel.hear
+    receipt = await channel.publish(post())
     await here.decide()
     [(remote, sighting)] = ears.sightings
     assert remote == receipt.remote_id
@@ -354,7 +356,7 @@ def unsigned(query: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_an_event_without_a_signature_is_refused(here: World) -> None:
-    query, body = here.stand_in.events.signed(event(0).encode())
+    query, body = here.stand_in.events.signed(here.stand_in.appid, event(0).encode())
     hear = here.channel().hear
     assert hear(Callback("POST", unsigned(query), {}, body)).status == 403
     assert hear(Callback("POST", query, {}, body)).sightings

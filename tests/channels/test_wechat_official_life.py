@@ -11,6 +11,7 @@ from wechat_world import World, edition, images, received, seen, world
 from channels import registry
 from channels.contract import Idempotency, Operation, Presence
 from channels.sandbox.stand_in import Misbehaviour, Standing
+from channels.sandbox.wechat_official import SECRET
 from channels.sandbox.wechat_official.box import Draft
 from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
 
@@ -225,7 +226,7 @@ async def test_a_token_that_keeps_being_refused_ends_after_one_retry(
 
 
 async def test_a_wrong_secret_pauses_the_account_and_shows_nothing(here: World) -> None:
-    here.stand_in.secret, wrong = "another", here.stand_in.secret
+    wrong = "of-another-account"
     keys = {**here.stand_in.keys(here.url, {}), "secret": wrong}
     channel = registry.build("acct", "wechat_official", keys, here.tools)
     with pytest.raises(Suspended) as caught:
@@ -472,7 +473,7 @@ async def test_an_account_without_the_right_is_paused(here: World) -> None:
 async def test_a_check_tells_what_is_left_and_no_secret(here: World) -> None:
     facts = (await here.channel().check()).facts
     assert facts["left_today"] == "100 of 100"
-    assert here.stand_in.secret not in str(facts)
+    assert SECRET not in str(facts)
 
 
 async def test_pictures_are_uploaded_once_for_all_attempts(here: World) -> None:

@@ -13,9 +13,10 @@ from wechat_world import Pictures, World, until, world
 from channels.multipart import Part, multipart
 from channels.sandbox import stand_ins
 from channels.sandbox.stand_in import Misbehaviour, Standing
-from channels.sandbox.wechat_official import rules
+from channels.sandbox.wechat_official import APPIDS, SECRET, WeChatStandIn, rules
 from channels.sandbox.wechat_official.box import Task
 from channels.sandbox.wechat_official.tokens import FORCED_A_DAY, OVERLAP
+from channels.verdicts import Deferred
 
 
 @pytest.fixture
@@ -34,12 +35,26 @@ async def call(here: World, path: str, body: bytes | dict[str, Any], *, method: 
 
 
 def credentials(here: World, **changes: Any) -> dict[str, Any]:
-    own = {"grant_type": "client_credential", "appid": here.stand_in.appid, "secret": here.stand_in.secret}
+    own = {"grant_type": "client_credential", "appid": APPIDS["publish"], "secret": SECRET}
     return {**own, **changes}
 
 
 def test_it_is_found_by_its_kind() -> None:
     assert stand_ins()["wechat_official"].platform == ("WeChat Official Account", "微信公众号")
+
+
+def test_the_keys_are_the_same_whichever_stand_in_is_asked() -> None:
+    """They are made before the one that runs is known."""
+    first, second = (WeChatStandIn().keys("http://stand-in", {"mode": "draft"}) for _ in range(2))
+    assert first == second
+
+
+async def test_the_mode_is_known_by_the_appid(here: World) -> None:
+    """The first answer of an account that makes drafts alone is about the draft."""
+    here.stand_in.misbehave(Misbehaviour.BUSY)
+    with pytest.raises(Deferred):
+        await here.channel(mode="draft").publish(post())
+    assert here.stand_in.shown == []
 
 
 def test_the_keys_of_a_live_account_are_not_kept(here: World) -> None:
@@ -195,7 +210,7 @@ async def test_operators_decide_and_ban_by_hand(here: World) -> None:
     await order("/later?status=6")
     assert [shown.standing for shown in here.stand_in.shown] == [Standing.GONE]
     await order("/callback?url=http://127.0.0.1:1/x")
-    assert here.stand_in.events.address == "http://127.0.0.1:1/x"
+    assert here.stand_in.callback == "http://127.0.0.1:1/x"
 
 
 async def test_the_days_publications_are_counted(here: World) -> None:

@@ -22,10 +22,15 @@ from channels.sandbox.stand_in import Misbehaviour, StandIn
 from channels.sandbox.wechat_official import box as boxes
 from channels.sandbox.wechat_official import rules
 from channels.sandbox.wechat_official.box import Box, Draft, Task
-from channels.sandbox.wechat_official.events import Poster, encoding_key, mass_event, publish_event
+from channels.sandbox.wechat_official.events import Poster, mass_event, publish_event
 from channels.sandbox.wechat_official.tokens import Tokens
 
 Reply = dict[str, Any]
+# Made up, and the same for every stand-in: keys are made before one runs. The appid tells the account's mode.
+APPIDS = {"publish": "wx00000000000000a1", "mass": "wx00000000000000a2", "draft": "wx00000000000000a3"}
+SECRET, CALLBACK_TOKEN = "a-rehearsal-not-a-secret", "rehearsal"
+AES_KEY = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+COVER = "stand-in-cover"
 KEPT_KEYS = ("mode", "account_type", "author", "long_titles", "cover_file", "mass_tag_id", "send_reprints")
 DECIDES_IN, LATE = 2.0, 30  # seconds until the platform has decided; how many times longer when told to be late
 PUBLISHES_A_DAY, MASS_A_DAY = 100, 1
@@ -43,32 +48,27 @@ class WeChatStandIn(StandIn):
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         super().__init__(clock)
-        self.appid, self.secret = "wx" + secrets.token_hex(8), secrets.token_hex(16)
-        self.callback_token = secrets.token_hex(8)
-        self.aes_key = encoding_key()
+        self.appid = APPIDS["publish"]
         self.tokens = Tokens(clock)
-        self.box = Box(clock, self.shown)
-        self.events = Poster(self.appid, self.callback_token, crypto.aes_key(self.aes_key), clock)
+        self.box = Box(clock, self.shown, {COVER})
+        self.events = Poster(CALLBACK_TOKEN, crypto.aes_key(AES_KEY), clock)
         self.decides_in: float | None = DECIDES_IN
         self.decisions: list[int] = []
         self.rights = True
         self.limits = {"submit": PUBLISHES_A_DAY, "sendall": MASS_A_DAY}
         self._used: dict[tuple[str, int], int] = {}
-        self._drafting = False
         self._running: set[asyncio.Task[None]] = set()
 
     def keys(self, url: str, own: Mapping[str, Any]) -> dict[str, Any]:
         kept = {name: own[name] for name in KEPT_KEYS if name in own}
         if own.get("cover_media_id"):
-            kept["cover_media_id"] = "stand-in-cover"
-            self.box.materials.add("stand-in-cover")
-        self._drafting = own.get("mode") == "draft"
+            kept["cover_media_id"] = COVER
         return {
             **kept,
-            "appid": self.appid,
-            "secret": self.secret,
-            "callback_token": self.callback_token,
-            "encoding_aes_key": self.aes_key,
+            "appid": APPIDS.get(str(own.get("mode", "publish")), self.appid),
+            "secret": SECRET,
+            "callback_token": CALLBACK_TOKEN,
+            "encoding_aes_key": AES_KEY,
             "base_url": url,
         }
 
@@ -135,9 +135,17 @@ class WeChatStandIn(StandIn):
     def _credentials(self, asked: Mapping[str, Any]) -> Reply | None:
         if asked.get("grant_type") != "client_credential":
             return _refused(40002)
-        if asked.get("appid") != self.appid:
+        if asked.get("appid") not in APPIDS.values():
             return _refused(40013)
-        return None if asked.get("secret") == self.secret else _refused(40001)
+        if asked.get("secret") != SECRET:
+            return _refused(40001)
+        self.appid = str(asked["appid"])
+        return None
+
+    @property
+    def _drafting(self) -> bool:
+        """Drafts are all that this account makes."""
+        return self.appid == APPIDS["draft"]
 
     # -- calls ---------------------------------------------------------------------------------------------
 
@@ -342,9 +350,8 @@ class WeChatStandIn(StandIn):
         coming = self.decisions.pop(0) if status is None and self.decisions else status or 0
         self.box.decide(task, coming)
         event = mass_event(task, self.clock()) if task.mass else publish_event(task, self.clock())
-        await self.events.tell(event)
-        if self.told_to(Misbehaviour.TWICE):
-            await self.events.tell(event)
+        for _ in range(2 if self.told_to(Misbehaviour.TWICE) else 1):
+            await self.events.tell(self.callback, self.appid, event)
 
     async def _decide_now(self, request: web.Request) -> web.Response:
         waiting = [t for t in self.box.tasks.values() if t.status == boxes.PUBLISHING]
@@ -362,7 +369,7 @@ class WeChatStandIn(StandIn):
         return web.Response(status=204)
 
     async def _callback(self, request: web.Request) -> web.Response:
-        self.events.address = request.query.get("url") or None
+        self.callback = request.query.get("url", "")
         return web.Response(status=204)
 
 

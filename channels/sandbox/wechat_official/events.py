@@ -1,10 +1,9 @@
-"""Events as WeChat posts them to an account's callback address: signed, encrypted where a key is set, repeated up to
-three times when they are not answered in five seconds (developers.weixin.qq.com, "Receive messages")."""
+"""Events as WeChat posts them to an account's callback address: signed, encrypted, repeated up to three
+times when they are not answered in five seconds (developers.weixin.qq.com, "Receive messages")."""
 
 from __future__ import annotations
 
 import secrets
-from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -56,21 +55,12 @@ def mass_event(task: Task, at: float) -> bytes:
     return event_xml("MASSSENDJOBFINISH", at, {**facts, "ArticleUrlResult": urls})
 
 
-def encoding_key() -> str:
-    """43 letters and digits that stand for 32 bytes."""
-    while True:
-        key = b64encode(secrets.token_bytes(32)).decode().rstrip("=")
-        if key.isalnum():
-            return key
-
-
 class Poster:
-    """`address` is where events go (None: nowhere); `told` counts the deliveries that were answered."""
+    """`tries` counts what was posted, answered or not."""
 
-    def __init__(self, appid: str, token: str, aes_key: bytes | None, clock: Callable[[], float]) -> None:
-        self.address: str | None = None
-        self.told = self.tries = 0
-        self._appid, self._token, self._key, self._clock = appid, token, aes_key, clock
+    def __init__(self, token: str, aes_key: bytes, clock: Callable[[], float]) -> None:
+        self.tries = 0
+        self._token, self._key, self._clock = token, aes_key, clock
         self._transport = Transport(user_agent="Mozilla/4.0", allow_networks=LOOPBACK, deadline=DEADLINE)
 
     async def start(self) -> None:
@@ -79,19 +69,16 @@ class Poster:
     async def close(self) -> None:
         await self._transport.close()
 
-    async def tell(self, event: bytes) -> bool:
-        """Whether it was answered in the end."""
-        if self.address is None:
-            return False
-        for _ in range(1 + REPEATS):
-            if await self._once(self.address, event):
-                self.told += 1
+    async def tell(self, address: str, appid: str, event: bytes) -> bool:
+        """Whether it was answered in the end. Without an address nothing is told."""
+        for _ in range(1 + REPEATS if address else 0):
+            if await self._once(address, appid, event):
                 return True
         return False
 
-    async def _once(self, address: str, event: bytes) -> bool:
+    async def _once(self, address: str, appid: str, event: bytes) -> bool:
         self.tries += 1
-        query, body = self.signed(event)
+        query, body = self.signed(appid, event)
         joint = "&" if "?" in address else "?"
         try:
             answer = await self._transport.send(
@@ -101,15 +88,16 @@ class Poster:
             return False
         return answer.body in (b"success", b"")
 
-    def signed(self, event: bytes) -> tuple[dict[str, str], bytes]:
+    def signed(self, appid: str, event: bytes) -> tuple[dict[str, str], bytes]:
         """The query and the body of one delivery."""
         stamp, nonce = str(int(self._clock())), secrets.token_hex(5)
         query = {"signature": crypto.signature(self._token, stamp, nonce), "timestamp": stamp, "nonce": nonce}
-        query["openid"] = "o_standin"
-        if self._key is None:
-            return query, event
-        sealed = crypto.sealed(event, self._key, self._appid, secrets.token_bytes(16))
-        query |= {"encrypt_type": "aes", "msg_signature": crypto.signature(self._token, stamp, nonce, sealed)}
+        sealed = crypto.sealed(event, self._key, appid, secrets.token_bytes(16))
+        query |= {
+            "openid": "o_standin",
+            "encrypt_type": "aes",
+            "msg_signature": crypto.signature(self._token, stamp, nonce, sealed),
+        }
         root = etree.Element("xml")
         _fill(root, {"ToUserName": "gh_standin", "Encrypt": sealed})
         return query, etree.tostring(root, encoding="utf-8")
