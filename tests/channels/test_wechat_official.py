@@ -74,6 +74,11 @@ def test_a_table_stays_a_table_with_its_caption_before_it() -> None:
     assert html.text_of(found.html) == "表一\n甲"
 
 
+def test_the_plain_text_has_a_line_a_row_and_no_others() -> None:
+    source = "<table>\n<tr>\n<td>甲</td>\n<td>乙</td>\n</tr>\n</table>\n<p>一\n二</p>"
+    assert html.text_of(html.reduce(source, ()).html) == "甲\t乙\n一 二"
+
+
 def test_pictures_move_to_where_they_were_uploaded() -> None:
     found = html.reduce('<p><img src="https://e.gov.cn/1.png" alt="甲"></p>', KNOWN)
     assert found.images == ("https://e.gov.cn/1.png",)

@@ -15,10 +15,11 @@ from channels.adapters.wechat_official import html
 from channels.contract import Asset, Measured, Operation, Post, Prepared
 from channels.verdicts import Rejected
 
-# developers.weixin.qq.com, "Add draft": title 32, author 16, content under 20,000 characters and under 1 MB. The digest
+# developers.weixin.qq.com, "Add draft": title 32, author 16, content under 20,000 characters (and
+# under 1 MB, which so many characters never reach). The digest
 # is 128 on an older page and 120 on a newer one: the smaller. Whether a character is a code point is said nowhere.
 TITLE, AUTHOR, DIGEST = 32, 16, 120
-CONTENT, CONTENT_BYTES, SOURCE_URL = 19_999, 1_048_575, 1_024
+CONTENT, SOURCE_URL = 19_999, 1_024
 SOURCE_RESERVE = 200  # characters of a picture's address once uploaded; those of mmbiz.qpic.cn have about 150
 
 _ATTACHED = {"zh": "附件：", "en": "Attachments:"}
@@ -134,17 +135,13 @@ def _fits(article: Article, own_cover: bool) -> None:
 
 
 def _content_fits(content: str, reserve: int) -> None:
-    remedy = "shorten it, or write a wording for this channel: a title, then a shorter text"
-    for measured in _measures(content, reserve):
-        if measured.limit is not None and measured.length > measured.limit:
-            raise forms.too_long(measured, remedy)
+    measured = _measured(content, reserve)
+    if measured.length > CONTENT:
+        raise forms.too_long(measured, "shorten it, or write a wording for this channel: a title, then a shorter text")
 
 
-def _measures(content: str, reserve: int) -> tuple[Measured, Measured]:
-    return (
-        Measured("body", len(content) + reserve, CONTENT, "characters"),
-        Measured("body", text.utf8(content) + reserve, CONTENT_BYTES, "bytes"),
-    )
+def _measured(content: str, reserve: int) -> Measured:
+    return Measured("body", len(content) + reserve, CONTENT, "characters")
 
 
 def _reserve(article: Article) -> int:
@@ -157,7 +154,7 @@ def prepared(article: Article) -> Prepared:
     measured = (
         Measured("title", len(article.title), TITLE, "characters"),
         Measured("digest", len(article.digest), DIGEST, "characters"),
-        *_measures(article.content, _reserve(article)),
+        _measured(article.content, _reserve(article)),
         Measured("images", len(article.images), None, "count"),
     )
     shown = f"{article.title}\n\n{html.text_of(article.content)}"

@@ -7,6 +7,7 @@ here, and named: a link becomes its text with the address in brackets, a caption
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from html import escape
@@ -59,6 +60,7 @@ STYLES: Mapping[str, str] = MappingProxyType(  # inline: WeChat keeps no style s
     }
 )
 BLOCKS = frozenset({"blockquote", "br", "hr", "li", "p", "pre", "section", "tr"}) | {f"h{n}" for n in range(1, 7)}
+_BLANKS, _AROUND_TABS = re.compile(r"[ \t\r\n]+"), re.compile(r" *\t *")
 OWN_HOST = "mp.weixin.qq.com"  # articles of official accounts: the one host that body links may lead to
 
 
@@ -111,18 +113,23 @@ def text_of(content: str) -> str:
         return ""
     pieces: list[str] = []
     _plain(lxml_html.fragment_fromstring(content, create_parent="div"), pieces)
-    lines = (line.strip() for line in "".join(pieces).split("\n"))
+    lines = (_AROUND_TABS.sub("\t", line).strip() for line in "".join(pieces).split("\n"))
     return "\n".join(line for line in lines if line)
 
 
 def _plain(element: lxml_html.HtmlElement, pieces: list[str]) -> None:
-    pieces.append(element.text or "")
+    pieces.append(_flowing(element.text))
     for child in element:
         edge = "\n" if child.tag in BLOCKS else "\t" if child.tag in ("td", "th") else ""
         pieces.append("\n" if edge == "\n" else "")
         _plain(child, pieces)
         pieces.append(edge)
-        pieces.append(child.tail or "")
+        pieces.append(_flowing(child.tail))
+
+
+def _flowing(text: str | None) -> str:
+    """Line ends of the source are no line ends for readers."""
+    return _BLANKS.sub(" ", text or "")
 
 
 def _children(element: lxml_html.HtmlElement, work: _Work) -> None:
