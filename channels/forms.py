@@ -110,8 +110,14 @@ REMEDY = "shorten it, or write a wording of its own for this channel"
 
 def too_long(measured: Measured, remedy: str = REMEDY) -> TooLong:
     """The refusal of something that does not fit."""
-    counted, limit = (f"{n:g}" if n is not None else "-" for n in (measured.length, measured.limit))
+    counted, limit = (_number(n) for n in (measured.length, measured.limit))
     return TooLong(measured, f"{measured.part} counts {counted} {measured.unit}, the limit is {limit}: {remedy}")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return str(int(value)) if value == int(value) else f"{value:.1f}"
 
 
 def _paragraphs(*parts: str) -> str:

@@ -50,6 +50,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "content": mark("the text"),
         "images": mark("the pictures"),
         "message": mark("the message"),
+        "link": mark("the link"),
     }
 )
 _FILE_IT = mark("File the account and set status and filing in channels.toml, or take {channel} out of the plan.")
@@ -168,6 +169,11 @@ def _finding(channel: str, rule: str, severity: Severity, message: Text, fix: Te
     )
 
 
+def number(value: float) -> str:
+    """Without a fraction where there is none."""
+    return str(int(value)) if value == int(value) else f"{value:.1f}"
+
+
 def said(channel: str, refused: Verdict) -> Text:
     """Why a channel cannot take a post, in words."""
     if isinstance(refused, TooLong):
@@ -176,9 +182,9 @@ def said(channel: str, refused: Verdict) -> Text:
             "{channel} cannot take it: {part} counts {length} {unit}, and the limit is {limit}.",
             channel=channel,
             part=bilingual(PARTS.get(measured.part, measured.part)),
-            length=f"{measured.length:g}",
+            length=number(measured.length),
             unit=bilingual(UNITS.get(measured.unit, measured.unit)),
-            limit="-" if measured.limit is None else f"{measured.limit:g}",
+            limit="-" if measured.limit is None else number(measured.limit),
         )
     return bilingual(
         "{channel} cannot take it ({reason}): {detail}", channel=channel, reason=refused.reason, detail=refused.detail

@@ -14,7 +14,7 @@ from publisher.commands.base import Command, command, opened, option, unknown_na
 from publisher.commands.failures import Exit
 from publisher.commands.out import Out
 from publisher.commands.papers import paper_for
-from publisher.fitting import PARTS, UNITS, said
+from publisher.fitting import PARTS, UNITS, number, said
 from publisher.texts import Text, bilingual, mark
 
 if TYPE_CHECKING:
@@ -129,9 +129,9 @@ def _show(out: Out, one: dict[str, Any]) -> None:
         return
     for m in prepared.measured:
         part, unit = out.words(PARTS.get(m.part, m.part)), out.words(UNITS.get(m.unit, m.unit))
-        limit = "-" if m.limit is None else f"{m.limit:g}"
+        limit = "-" if m.limit is None else number(m.limit)
         words = mark("  {part}: {length} of {limit} {unit}") if m.limit else mark("  {part}: {length} {unit}")
-        out.say(words, part=part, length=f"{m.length:g}", limit=limit, unit=unit)
+        out.say(words, part=part, length=number(m.length), limit=limit, unit=unit)
     if prepared.dropped:
         out.say("  left out: {names}", names=", ".join(prepared.dropped), style="yellow")
     for line in prepared.text.splitlines():
