@@ -17,6 +17,7 @@ from channels.contract import Channel
 from channels.registry import BadSettings, Tools, UnknownKind, kinds
 from channels.registry import build as build_channel
 from channels.transport import Transport
+from config.alarms import AlarmFile, load_alarms
 from config.log_setup import set_up
 from config.settings import (
     API_ROLES,
@@ -59,6 +60,7 @@ __all__ = [
     "API_ROLES",
     "ROLES",
     "Agency",
+    "AlarmFile",
     "App",
     "ChannelAccount",
     "ConfigError",
@@ -70,6 +72,7 @@ __all__ = [
     "check_channels",
     "check_filings",
     "load_agency",
+    "load_alarms",
     "load_channels",
     "load_people",
     "load_settings",
@@ -84,6 +87,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
+CANARY = "canary"
 USER_AGENT = "Gongbao/0.1"
 LOCAL_KEY = "keys/vault.key"
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"),)
@@ -97,6 +101,7 @@ class App:
     agency: Agency
     people: People
     accounts: tuple[ChannelAccount, ...]
+    alarms: AlarmFile
     store: Store
     desk: Desk
     gate: Gate
@@ -124,6 +129,7 @@ class Configuration:
     people: People
     accounts: tuple[ChannelAccount, ...]
     checklist: Checklist
+    alarms: AlarmFile
 
 
 def read_configuration(settings: Settings) -> Configuration:
@@ -140,7 +146,7 @@ def read_configuration(settings: Settings) -> Configuration:
     if not settings.sandbox:
         check_filings(accounts)
     checklist = Checklist.load(settings.config_dir / "rules", settings.config_dir / "words")
-    return Configuration(agency, people, accounts, checklist)
+    return Configuration(agency, people, accounts, checklist, load_alarms(settings.config_dir))
 
 
 @contextlib.asynccontextmanager
@@ -152,6 +158,7 @@ async def open_app(
     accounts = (*files.accounts, *extra_accounts)
     if settings.sandbox:
         accounts = rehearsed(accounts, settings.data_dir)
+    accounts = (*accounts, *_canary_account(files))
     key = load_or_make(settings.data_dir / "keys", files.agency.log_origin)
     store = Store(settings.database, origin=files.agency.log_origin, key=key)
     try:
@@ -180,6 +187,17 @@ async def _unsealed(store: Store, vault: Vault, accounts: Sequence[ChannelAccoun
         raise ConfigError("vault", [("", f"{error}; put the older key into GONGBAO_VAULT_OLD_KEYS")]) from None
 
 
+def _canary_account(files: Configuration) -> tuple[ChannelAccount, ...]:
+    """The account that the canary goes out through, unless the agency names one of its own."""
+    canary = files.alarms.canary
+    if not canary.on or any(a.name == canary.channel and a.on for a in files.accounts):
+        return ()
+    if canary.channel != CANARY:
+        what = f"{canary.channel} is no channel of channels.toml that is on"
+        raise ConfigError("alarms.toml", [("canary.channel", what)])
+    return (ChannelAccount(name=CANARY, kind=CANARY),)
+
+
 def _app(
     settings: Settings,
     files: Configuration,
@@ -192,7 +210,9 @@ def _app(
     agency = files.agency
     media = MediaStore(settings.data_dir / "media")
     names = tuple(a.name for a in accounts if a.on)
-    routes = Routes(names, {c.slug: c.channels for c in agency.columns if c.channels}, _barred(accounts))
+    apart = frozenset({files.alarms.canary.channel} if files.alarms.canary.on else ())
+    carried = {c.slug: c.channels for c in agency.columns if c.channels}
+    routes = Routes(names, carried, _barred(accounts), apart)
     addresses, column_names = Addresses(settings.public_url), {c.slug: c.name_zh for c in agency.columns}
     workshop = Workshop(settings, accounts, store, clock, vault, secrets)
     editions = {a.name: a.edition for a in accounts if a.edition}
@@ -206,6 +226,7 @@ def _app(
         agency=agency,
         people=files.people,
         accounts=accounts,
+        alarms=files.alarms,
         store=store,
         desk=desk,
         gate=gate,
