@@ -20,6 +20,7 @@ from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended, Ver
 
 # RFC 6409 (submission, 587), RFC 8314 (submissions, 465), RFC 5321 (25).
 MAIL_PORTS = frozenset({25, 465, 587})
+QUIT_SECONDS = 2.0  # the message is taken by then; a server that does not say goodbye delays nothing
 DEADLINE = 30.0  # seconds for the whole exchange; RFC 5321 4.5.3.2 allows minutes, an alarm does not
 
 
@@ -79,12 +80,14 @@ async def _exchange(server: MailServer, message: EmailMessage) -> None:
         hostname=server.host,  # the name that the certificate must bear; nothing is resolved from it
         sock=await _dialled(server),
         use_tls=server.security is Security.TLS,
-        start_tls=server.security is Security.STARTTLS,
+        start_tls=False,  # below, where what is missing can be named
         tls_context=context,
         timeout=server.deadline,
     )
     try:
         await client.connect()
+        if server.security is Security.STARTTLS:
+            await _start_tls(client, server, context)
         if server.user:
             await client.login(server.user, server.password)
         await client.send_message(message)
@@ -94,8 +97,15 @@ async def _exchange(server: MailServer, message: EmailMessage) -> None:
         raise Deferred("cannot_connect", f"{server.host} broke off") from None
     finally:
         with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-            await client.quit()
+            await client.quit(timeout=QUIT_SECONDS)
         client.close()
+
+
+async def _start_tls(client: aiosmtplib.SMTP, server: MailServer, context: ssl.SSLContext | None) -> None:
+    await client.ehlo()
+    if not client.supports_extension("starttls"):
+        raise Suspended("no_starttls", f"{server.host} does not offer STARTTLS")
+    await client.starttls(server_hostname=server.host, tls_context=context)
 
 
 async def _dialled(server: MailServer) -> socket.socket:
@@ -149,7 +159,7 @@ def _verdict(error: aiosmtplib.SMTPException, host: str) -> Verdict:
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return _by_code(error.code, f"smtp_{error.code}", host)
     if isinstance(error, aiosmtplib.SMTPNotSupported):
-        return Suspended("no_starttls", f"{host} does not offer what is asked of it (TLS or sign-in)")
+        return Suspended("sign_in_refused", f"{host} does not offer to sign in")
     if isinstance(error, aiosmtplib.SMTPConnectError):
         return Deferred("cannot_connect", f"{host} did not accept a connection, or shows no certificate we trust")
     return OutcomeUnknown("broken_answer", f"{host} broke off ({type(error).__name__})")

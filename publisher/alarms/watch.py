@@ -77,6 +77,7 @@ class Watch:
         return settled
 
     async def _look(self, now: int) -> Watched:
+        sound = await self._log_is_sound(now)  # first: what it seals is not late
         signs = await self._store.signs.read(self._names, now=now)
         run = await self._canary.look(now) if self._canary else None
         return Watched(
@@ -84,7 +85,7 @@ class Watch:
             signs=signs,
             late=await self._health.oldest_due(now),
             books=await self._store.deliveries.books() if self._books_due(now) else None,
-            log_sound=await self._log_is_sound(now),
+            log_sound=sound,
             canary=run,
             canary_since=self._canary.expected_since(signs, self._began) if self._canary else None,
         )
