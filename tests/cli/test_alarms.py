@@ -156,7 +156,8 @@ def test_silence_is_asked_of_the_site_and_of_whom_the_agency_names(desk: Desk) -
 
     channels = desk.config / "channels.toml"
     own = f'url = "https://r.example/"\nsecrets = ["{SECRET}"]\n'
-    more = f'[[channels]]\nname = "a"\nkind = "webhook"\n{own}[[channels]]\nname = "b"\nkind = "webhook"\nquiet_days = [5]\n{own}'
+    first, second = (f'[[channels]]\nname = "{n}"\nkind = "webhook"\n{own}' for n in "ab")
+    more = first + second + "quiet_days = [5]\n"
     channels.write_text(channels.read_text("utf-8") + more, "utf-8")
 
     async def work(app: Any) -> Any:

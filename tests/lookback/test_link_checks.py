@@ -46,7 +46,7 @@ def test_every_address_of_an_item_is_found_once() -> None:
     found = links_of(
         content(
             body_html=body,
-            links=tuple(Link(url=u) for u in ("https://a.example/1?x=1&y=2", "ftp://a.example/", " https://c.example ")),
+            links=tuple(Link(url=u) for u in ("https://a.example/1?x=1&y=2", "ftp://a.example/", " https://c.example")),
             attachments=(Attachment(name="表.docx", sha256=sha, media_type="x/y", size=1),),
             images=(Image(name="i.png", sha256=other, media_type="image/png", size=1),),
             source=Source(name="s", url="http://d.example/p"),
