@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from config.settings import ConfigError, Network, _File, _load
+from config.settings import ChannelAccount, ConfigError, Network, _File, _load
 
 FILE = "alarms.toml"
+BUILT_IN = "canary"  # the account, and its kind
 _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[A-Za-z0-9.-]+")
 _HOST = re.compile(r"[A-Za-z0-9.:-]+")
 
@@ -66,7 +68,7 @@ class Canary(_File):
     """`channel` is the account it goes out through: the built-in `canary`, or a test account of channels.toml."""
 
     on: bool = False
-    channel: str = Field("canary", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    channel: str = Field(BUILT_IN, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     every_minutes: int = Field(10, ge=1, le=1440)
     within_seconds: int = Field(120, ge=10, le=3600)
 
@@ -103,4 +105,15 @@ def load_alarms(config_dir: Path) -> AlarmFile:
     return _load(path, AlarmFile) if path.exists() else AlarmFile()
 
 
-__all__ = ["AlarmFile", "Canary", "ConfigError", "Target", "load_alarms"]
+def canary_accounts(file: AlarmFile, accounts: Sequence[ChannelAccount]) -> tuple[ChannelAccount, ...]:
+    """The account that the canary goes out through, unless the agency names one of its own. Raises `ConfigError`."""
+    canary = file.canary
+    if not canary.on or any(a.name == canary.channel and a.on for a in accounts):
+        return ()
+    if canary.channel != BUILT_IN:
+        what = f"{canary.channel} is no channel of channels.toml that is on"
+        raise ConfigError(FILE, [("canary.channel", what)])
+    return (ChannelAccount(name=BUILT_IN, kind=BUILT_IN),)
+
+
+__all__ = ["AlarmFile", "Canary", "ConfigError", "Target", "canary_accounts", "load_alarms"]

@@ -17,7 +17,7 @@ from channels.contract import Channel
 from channels.registry import BadSettings, Tools, UnknownKind, kinds
 from channels.registry import build as build_channel
 from channels.transport import Transport
-from config.alarms import AlarmFile, load_alarms
+from config.alarms import AlarmFile, canary_accounts, load_alarms
 from config.log_setup import set_up
 from config.settings import (
     API_ROLES,
@@ -87,7 +87,6 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
-CANARY = "canary"
 USER_AGENT = "Gongbao/0.1"
 LOCAL_KEY = "keys/vault.key"
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"),)
@@ -158,7 +157,7 @@ async def open_app(
     accounts = (*files.accounts, *extra_accounts)
     if settings.sandbox:
         accounts = rehearsed(accounts, settings.data_dir)
-    accounts = (*accounts, *_canary_account(files))
+    accounts = (*accounts, *canary_accounts(files.alarms, files.accounts))
     key = load_or_make(settings.data_dir / "keys", files.agency.log_origin)
     store = Store(settings.database, origin=files.agency.log_origin, key=key)
     try:
@@ -185,17 +184,6 @@ async def _unsealed(store: Store, vault: Vault, accounts: Sequence[ChannelAccoun
         return {s.name: vault.open_secret(s) for s in await store.secrets.all()}
     except Unopened as error:
         raise ConfigError("vault", [("", f"{error}; put the older key into GONGBAO_VAULT_OLD_KEYS")]) from None
-
-
-def _canary_account(files: Configuration) -> tuple[ChannelAccount, ...]:
-    """The account that the canary goes out through, unless the agency names one of its own."""
-    canary = files.alarms.canary
-    if not canary.on or any(a.name == canary.channel and a.on for a in files.accounts):
-        return ()
-    if canary.channel != CANARY:
-        what = f"{canary.channel} is no channel of channels.toml that is on"
-        raise ConfigError("alarms.toml", [("canary.channel", what)])
-    return (ChannelAccount(name=CANARY, kind=CANARY),)
 
 
 def _app(

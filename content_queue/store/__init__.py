@@ -27,8 +27,8 @@ from content_queue.store.looks import Look, Looks
 from content_queue.store.marks import RevisionMark, revision_marks
 from content_queue.store.secrets import SealedSecret, Secrets
 from content_queue.store.shelf import Shelf, Shown
-from content_queue.store.tokens import Kept, Tokens
 from content_queue.store.signs import AccountSigns, Held, Signs, SignsNow, Unsettled
+from content_queue.store.tokens import Kept, Tokens
 from content_queue.store.turns import Turns
 from content_queue.store.wake import Wake
 
