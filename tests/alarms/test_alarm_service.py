@@ -249,13 +249,20 @@ async def test_two_services_tell_once_and_lose_nothing(tmp_path: Path, database_
                 (incident,) = [i for i in await house.app.store.alarms.open() if i.kind == "no_worker"]
                 await until(lambda: mailed(box, "没有任何工作进程"))
 
-                async def again() -> bool:
-                    house.clock.turn(5)
-                    return len(hook.calls) > 1
+                async def waiting() -> list[tuple[str, str]]:
+                    return [(n.target, n.reason) for n in await house.app.store.alarms.undelivered()]
 
-                await until(again)
+                async def refused() -> bool:
+                    return await waiting() == [("duty-hook", "http_500")]
+
+                async def through() -> bool:
+                    return await waiting() == []
+
+                await until(refused)
+                house.clock.turn(31)
+                await until(through)
                 assert len([e for e in await house.app.store.log.recent(limit=100) if e.kind == "alarm_raised"]) == 1
-                assert {n.attempts for n in await house.app.store.alarms.undelivered()} <= {1}
+    assert len(hook.calls) == 2
     assert incident.severity == "critical"
     assert len({headers["webhook-id"] for headers, _ in hook.calls}) == 1
     assert len({body for _, body in hook.calls}) == 1
