@@ -44,12 +44,12 @@ class Lookout:
 async def lookout(app: App) -> AsyncIterator[Lookout]:
     """Raises `ConfigError` naming target and key, never the secret."""
     async with contextlib.AsyncExitStack() as stack:
-        targets = [await stack.enter_async_context(_opened(app, target)) for target in app.alarms.targets]
+        targets = [await stack.enter_async_context(_opened(app, target)) for target in told(app)]
         notifier = Notifier(app.store, targets, app.clock, prefix=_prefix(app))
         canary = make_canary(app)
         watch = make_watch(app, canary, notifier)
         loops: list[Notifier | LinkChecker] = [notifier]
-        if app.alarms.check_links:
+        if app.alarms.check_links and not app.settings.sandbox:
             settings = app.settings
             asking = Transport(
                 user_agent=USER_AGENT,
@@ -70,7 +70,7 @@ def make_watch(app: App, canary: Canary | None, notifier: Notifier) -> Watch:
         app.health,
         names,
         limits(app),
-        [Addressee(t.name, t.least) for t in app.alarms.targets],
+        [Addressee(t.name, t.least) for t in told(app)],
         app.clock,
         agency=app.agency.name_zh,
         zone=app.zone,
@@ -78,6 +78,11 @@ def make_watch(app: App, canary: Canary | None, notifier: Notifier) -> Watch:
         canary=canary,
         wake=notifier.wake,
     )
+
+
+def told(app: App) -> tuple[Any, ...]:
+    """Nobody while the service rehearses: what it does then is no alarm."""
+    return () if app.settings.sandbox else app.alarms.targets
 
 
 def limits(app: App) -> Limits:
@@ -91,6 +96,7 @@ def limits(app: App) -> Limits:
         token_days=file.token_days,
         quiet=quiet_days(app),
         doubt_reminders=file.doubt_reminders,
+        targets=frozenset(t.name for t in told(app)),
     )
 
 

@@ -25,7 +25,7 @@ TURN = "alarms"
 DIGEST = "digest"
 OPENED, WORSE, REMINDER, CLEARED = "opened", "worse", "reminder", "cleared"
 NOBODY = "system"
-KEPT_DAYS = 90  # notices that were sent; the incidents themselves stay
+KEPT_DAYS = 90  # notices; the incidents themselves stay
 DAY = 86_400_000_000
 
 _i, _n = incidents.c, notices.c
@@ -177,7 +177,7 @@ def _settle(
     for event, which in told.items():
         if which:
             _write(connection, event, tell(event, which), now)
-    connection.execute(delete(notices).where(_n.sent_at < now - KEPT_DAYS * DAY))
+    connection.execute(delete(notices).where(_n.created_at < now - KEPT_DAYS * DAY))
     return Settled({event: tuple(which) for event, which in told.items() if which})
 
 

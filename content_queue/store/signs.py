@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, select, text
 
+from content_queue.model import PARKED
 from content_queue.states import DELIVERED, DeliveryState, RevisionState
 from content_queue.store.engine import Database
 from content_queue.store.log import oldest_unsealed
@@ -18,6 +19,10 @@ LIMIT = 200
 FAILED_ROWS = 500  # newest failures that are looked at
 REACH = 50_000  # newest deliveries among which a success is looked for
 DAY = 86_400_000_000
+
+# Word for word the conditions of ix_deliveries_trouble and ix_deliveries_awaits: SQLite proves no others.
+TROUBLE = text("deliveries.state IN ('failed', 'in_doubt')")
+AWAITED = text("deliveries.state = 'sent' AND deliveries.awaits <> ''")
 
 _c, _d, _r, _n = channels.c, deliveries.c, revisions.c, notices.c
 
@@ -73,7 +78,7 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class SignsNow:
     """`worker_seen_at` and `unsealed_since` are None where there is nothing of the kind. `stops` are (scope, since).
-    `unsent` are target -> since when its oldest unsent notice waits, for those tried at least thrice."""
+    `unsent` are target -> since when its oldest unsent notice waits, of those tried thrice and not given up."""
 
     accounts: tuple[AccountSigns, ...]
     unsettled: tuple[Unsettled, ...]
@@ -99,7 +104,7 @@ def _read(connection: Connection, names: tuple[str, ...], now: int) -> SignsNow:
     seen = select(func.max(workers.c.seen_at)).where(workers.c.roles.like("%worker%"))
     stuck = (
         select(_n.target, func.min(_n.created_at))
-        .where(_n.sent_at.is_(None), _n.attempts >= 3)
+        .where(_n.sent_at.is_(None), _n.attempts >= 3, _n.due_at < PARKED)
         .group_by(_n.target)
         .order_by(_n.target)
     )
@@ -153,7 +158,7 @@ def _waits_since(connection: Connection, name: str) -> int | None:
 
 def _rejected(connection: Connection, now: int) -> dict[str, int]:
     """channel -> failures of the last day, for channels where nothing went out after the first of them."""
-    newest = select(_d.id, _d.channel, _d.updated_at).where(_d.state == DeliveryState.FAILED)
+    newest = select(_d.id, _d.channel, _d.updated_at).where(TROUBLE, _d.state == DeliveryState.FAILED)
     found: dict[str, list[int]] = {}
     for row in connection.execute(newest.order_by(_d.id.desc()).limit(FAILED_ROWS)):
         if row.updated_at > now - DAY:
@@ -171,9 +176,8 @@ def _out_since(connection: Connection, name: str, first: int) -> bool:
 
 def _unsettled(connection: Connection, now: int) -> tuple[Unsettled, ...]:
     """In two queries: each has an index of its own (`ix_deliveries_trouble`, `ix_deliveries_awaits`)."""
-    doubt = _d.state == DeliveryState.IN_DOUBT
-    taken = (_d.state == DeliveryState.SENT) & (_d.awaits != "")
-    rows = [row for wanted in (doubt, taken) for row in _past_deadline(connection, wanted, now)]
+    doubt = and_(TROUBLE, _d.state == DeliveryState.IN_DOUBT)
+    rows = [row for wanted in (doubt, AWAITED) for row in _past_deadline(connection, wanted, now)]
     return tuple(_as_unsettled(row) for row in sorted(rows, key=lambda r: (r.deadline_at, r.id))[:LIMIT])
 
 

@@ -46,13 +46,15 @@ class Canary:
         self._store, self._gate, self._stages, self._clock = store, gate, stages, clock
         self._channel, self._every = channel, every
         self._agency, self._unit, self._zone = agency, unit, zone
+        self._stopped_at = 0
 
-    def expected_since(self, signs: SignsNow, began: int) -> int | None:
-        """None while somebody has stopped it on purpose; else `began`, when the looking began."""
+    def expected_since(self, signs: SignsNow, began: int, now: int) -> int | None:
+        """None while somebody has stopped it on purpose; else when that ended, or `began`, when the looking did."""
         if {"all", f"channel:{self._channel}", f"column:{INTERNAL_COLUMN}"} & {scope for scope, _ in signs.stops}:
-            return None
-        resting = any(a.name == self._channel and (a.paused or a.closed) for a in signs.accounts)
-        return None if resting else began
+            self._stopped_at = now
+        if any(a.name == self._channel and (a.paused or a.closed) for a in signs.accounts):
+            self._stopped_at = now
+        return None if self._stopped_at == now else max(began, self._stopped_at)
 
     async def look(self, now: int) -> CanaryRun | None:
         """How far the newest came; None when none was sent out today or yesterday."""

@@ -28,7 +28,8 @@ REMIND_EVERY = 60 * MINUTE
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Days in `quiet` (by account; the last is the inspectors' limit) and `token_days`."""
+    """Days in `quiet` (by account; the last is the inspectors' limit) and `token_days`. `targets` are those that there
+    are now."""
 
     due: int = 10 * MINUTE
     failing: int = 15 * MINUTE
@@ -38,6 +39,7 @@ class Limits:
     token_days: tuple[int, ...] = (7, 1)
     quiet: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     doubt_reminders: int = 24
+    targets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class CanaryRun:
 @dataclass(frozen=True, slots=True)
 class Watched:
     """What was read at `now`. `books` None and `log_sound` None: not looked at this time. `late` are seconds by
-    channel. `canary_since` is since when a canary was to be expected (None: it is off, or stopped on purpose)."""
+    channel. `canary_since` is since when a canary could move (None: it is off, or stopped on purpose)."""
 
     now: int
     signs: SignsNow
@@ -195,7 +197,7 @@ def _canary(watched: Watched, limits: Limits) -> Iterator[Alarm]:
     else:
         since = max(watched.canary_since, run.started_at if run else 0)
         reached, allowed = "-", limits.canary_every + limits.canary_within
-    if watched.now - since > allowed:
+    if watched.now - max(since, watched.canary_since) > allowed:
         yield Alarm("canary", "canary", CRITICAL, {"since": since, "reached": reached})
 
 
@@ -218,10 +220,10 @@ def shown_url(url: str) -> str:
         return "-"
 
 
-def _target(watched: Watched, _limits: Limits) -> Iterator[Alarm]:
+def _target(watched: Watched, limits: Limits) -> Iterator[Alarm]:
     """The other targets are told of it; and whoever runs `gongbao alarms`."""
     for name, since in watched.signs.unsent:
-        if watched.now - since > UNSENT:
+        if name in limits.targets and watched.now - since > UNSENT:
             yield Alarm(f"target:{name}", "target", WARNING, {"target": name, "since": since})
 
 

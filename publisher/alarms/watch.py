@@ -87,7 +87,7 @@ class Watch:
             books=await self._store.deliveries.books() if self._books_due(now) else None,
             log_sound=sound,
             canary=run,
-            canary_since=self._canary.expected_since(signs, self._began) if self._canary else None,
+            canary_since=self._canary.expected_since(signs, self._began, now) if self._canary else None,
         )
 
     def _books_due(self, now: int) -> bool:

@@ -15,7 +15,7 @@ from publisher.alarms.conditions import CONDITIONS, DAY, MINUTE, SEVERITIES, Can
 from publisher.clock import SECOND
 
 NOW = 1_800_000_000 * SECOND
-LIMITS = Limits(quiet={"weibo": (10, 12, 14)})
+LIMITS = Limits(quiet={"weibo": (10, 12, 14)}, targets=frozenset({"duty"}))
 CALM = SignsNow((), (), (), (), NOW, None, (), ())
 ACCOUNT = AccountSigns(
     "weibo", False, False, 0, "", 0, None, NOW, None, NOW, NOW - 90 * DAY, "", NOW, None, 0, None
@@ -162,6 +162,17 @@ def test_a_canary_that_is_never_sent_out_is_missed() -> None:
     gone = CanaryRun(NOW - 13 * MINUTE, None, "sent")
     assert raised(Watched(NOW, CALM, canary=gone, canary_since=0), "canary")
     assert raised(Watched(NOW, CALM, canary=gone, canary_since=None), "canary") == []
+
+
+def test_a_canary_has_its_time_again_after_a_stop() -> None:
+    run = CanaryRun(NOW - 3600 * SECOND, NOW - 3600 * SECOND, "approved")
+    assert raised(Watched(NOW, CALM, canary=run, canary_since=NOW - 100 * SECOND), "canary") == []
+    (alarm,) = raised(Watched(NOW, CALM, canary=run, canary_since=NOW - 130 * SECOND), "canary")
+    assert alarm.facts["since"] == NOW - 3600 * SECOND
+
+
+def test_a_target_that_was_taken_out_of_the_file_is_nobody_s_trouble() -> None:
+    assert raised(Watched(NOW, replace(CALM, unsent=(("old", NOW - DAY),))), "target") == []
 
 
 def test_links_of_an_item_are_one_alarm_without_query() -> None:

@@ -231,14 +231,21 @@ async def test_our_own_pages_are_looked_up_where_the_network_keeps_us_away(
     assert [found[u].problem for u in links] == ["", "file_missing", "", "item_missing"]
 
 
-async def test_stopping_ends_a_long_round(looking: Looking, host: Host) -> None:
+async def test_a_pause_lies_between_two_requests_and_stopping_ends_it(looking: Looking, host: Host) -> None:
     looking.checker._pause = 600
     await looking.out(f"{host.url}/1", f"{host.url}/2")
     looking.trade.clock.turn(86_401)
     task = asyncio.create_task(looking.checker.step())
+
+    async def recorded() -> bool:
+        return any(c.checked_at for c in await looking.trade.store.lookback.of_item("item-1"))
+
     async with asyncio.timeout(20):
-        while not host.asked:
+        while not await recorded():
             await asyncio.sleep(0.01)
-        looking.checker.stop()
+    await asyncio.wait([task], timeout=0.3)
+    assert not task.done()
+    looking.checker.stop()
+    async with asyncio.timeout(20):
         await task
     assert host.asked == ["/1"]
