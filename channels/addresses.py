@@ -27,15 +27,18 @@ class AddressRefused(OSError):
     """The rules forbid this address. Raised while dialling, so nothing has left the machine."""
 
 
-def refusal(host: str, port: int, allowed: Sequence[Network] = ()) -> str | None:
-    """Why `host` (a literal address) and `port` may not be dialled; None when they may."""
+def refusal(
+    host: str, port: int, allowed: Sequence[Network] = (), ports: frozenset[int] = _WEB_PORTS
+) -> str | None:
+    """Why `host` (a literal address) and `port` may not be dialled; None when they may. `ports` are the system ports
+    that may."""
     address = _unwrapped(ipaddress.ip_address(host.partition("%")[0]))
     if any(address.version == net.version and address in net for net in allowed):
         return None
     if not is_public(address):
         return "not a public address"
-    if port not in _WEB_PORTS and port < _FIRST_FREE_PORT:
-        return "not a web port"
+    if port not in ports and port < _FIRST_FREE_PORT:
+        return "not a web port" if ports is _WEB_PORTS else "not a mail port"
     return None
 
 
@@ -67,7 +70,7 @@ def guarded_socket_factory(
     def make(info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = info
         problem = refusal(address[0], address[1], allowed)
-        if problem is None and only_allowed and not _listed(address[0], allowed):
+        if problem is None and only_allowed and not is_listed(address[0], allowed):
             problem = "not in a network that is allow-listed"
         if problem:
             raise AddressRefused(problem)
@@ -76,6 +79,7 @@ def guarded_socket_factory(
     return make
 
 
-def _listed(host: str, allowed: Sequence[Network]) -> bool:
+def is_listed(host: str, allowed: Sequence[Network]) -> bool:
+    """Whether the literal address `host` is in one of the networks."""
     address = _unwrapped(ipaddress.ip_address(host.partition("%")[0]))
     return any(address.version == net.version and address in net for net in allowed)

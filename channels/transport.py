@@ -52,8 +52,9 @@ class Transport:
 
     The pool has no limit of its own: a receiver that hangs holds its own requests only, and the queue bounds
     those (`Capabilities.parallel`). `https` goes to public addresses and to `allow_networks`; `http` to
-    `allow_networks` alone, and with `only_allowed` so does everything. `clock` is epoch seconds, used for
-    `Retry-After` dates without a `Date` beside them.
+    `allow_networks` alone, and with `only_allowed` so does everything; `plain_http` opens `http` to public addresses
+    too (looks at public links, where nothing is secret). `clock` is epoch seconds, used for `Retry-After` dates without
+    a `Date` beside them.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Transport:
         reply_limit: int = REPLY_LIMIT,
         ssl_context: ssl.SSLContext | None = None,
         only_allowed: bool = False,
+        plain_http: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._user_agent = user_agent
@@ -74,6 +76,7 @@ class Transport:
         self._reply_limit = reply_limit
         self._only_allowed = only_allowed
         self._ssl = ssl_context
+        self._plain_http = plain_http
         self._clock = clock
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._addresses: dict[str, URL] = {}
@@ -103,7 +106,9 @@ class Transport:
             limit_per_host=0,
             keepalive_timeout=KEEP_ALIVE,
             ssl=self._ssl if self._ssl is not None else True,
-            socket_factory=guarded_socket_factory(self._allowed, only_allowed=self._only_allowed or scheme == PLAIN),
+            socket_factory=guarded_socket_factory(
+                self._allowed, only_allowed=self._only_allowed or (scheme == PLAIN and not self._plain_http)
+            ),
         )
         session = aiohttp.ClientSession(
             connector=connector,

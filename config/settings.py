@@ -165,7 +165,8 @@ class People(_File):
 class ChannelAccount(BaseModel):
     """One account. `kind` names the adapter, which checks the remaining keys. `allow_networks` are networks that
     this account alone may reach although they are not public. `edition` is the set of Chinese characters that it
-    publishes in ("": as written).
+    publishes in ("": as written). `quiet_days` are days without a visible post after which operators are told (empty:
+    never; None: as alarms.toml says, where the account is a public one).
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -174,6 +175,7 @@ class ChannelAccount(BaseModel):
     kind: str = Field(min_length=1)
     on: bool = True
     allow_networks: tuple[Network, ...] = ()
+    quiet_days: tuple[Annotated[int, Field(ge=1, le=3650)], ...] | None = None
     owner: str = ""
     responsible: str = ""
     deputy: str = ""

@@ -85,6 +85,9 @@ incidents = Table(
     Column("opened_at", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
+    Column("level", Integer, nullable=False, server_default="0"),
+    Column("remind_at", BigInteger),
+    Column("reminders", Integer, nullable=False, server_default="0"),
     Index(
         "uq_incidents_open",
         "key",
@@ -115,7 +118,8 @@ notices = Table(
     ),
 )
 
-# Links and attachments of published items, looked at again days later. `stage` counts the looks done.
+# Links and attachments of published items, looked at again days later. `stage` counts the looks done, `failures` those
+# in a row that found the link broken.
 link_checks = Table(
     "link_checks",
     metadata,
@@ -127,7 +131,15 @@ link_checks = Table(
     Column("stage", Integer, nullable=False, server_default="0"),
     Column("checked_at", BigInteger),
     Column("problem", Text, nullable=False, server_default=""),
+    Column("failures", Integer, nullable=False, server_default="0"),
     UniqueConstraint("revision_id", "url"),
+    Index(
+        "ix_link_checks_broken",
+        "item_id",
+        "id",
+        sqlite_where=text("failures > 1"),
+        postgresql_where=text("failures > 1"),
+    ),
     Index(
         "ix_link_checks_due",
         "due_at",

@@ -17,6 +17,7 @@ from channels.contract import Channel
 from channels.registry import BadSettings, Tools, UnknownKind, kinds
 from channels.registry import build as build_channel
 from channels.transport import Transport
+from config.alarms import AlarmFile, canary_accounts, load_alarms
 from config.log_setup import set_up
 from config.settings import (
     API_ROLES,
@@ -59,6 +60,7 @@ __all__ = [
     "API_ROLES",
     "ROLES",
     "Agency",
+    "AlarmFile",
     "App",
     "ChannelAccount",
     "ConfigError",
@@ -70,6 +72,7 @@ __all__ = [
     "check_channels",
     "check_filings",
     "load_agency",
+    "load_alarms",
     "load_channels",
     "load_people",
     "load_settings",
@@ -97,6 +100,7 @@ class App:
     agency: Agency
     people: People
     accounts: tuple[ChannelAccount, ...]
+    alarms: AlarmFile
     store: Store
     desk: Desk
     gate: Gate
@@ -124,6 +128,7 @@ class Configuration:
     people: People
     accounts: tuple[ChannelAccount, ...]
     checklist: Checklist
+    alarms: AlarmFile
 
 
 def read_configuration(settings: Settings) -> Configuration:
@@ -140,7 +145,7 @@ def read_configuration(settings: Settings) -> Configuration:
     if not settings.sandbox:
         check_filings(accounts)
     checklist = Checklist.load(settings.config_dir / "rules", settings.config_dir / "words")
-    return Configuration(agency, people, accounts, checklist)
+    return Configuration(agency, people, accounts, checklist, load_alarms(settings.config_dir))
 
 
 @contextlib.asynccontextmanager
@@ -152,6 +157,7 @@ async def open_app(
     accounts = (*files.accounts, *extra_accounts)
     if settings.sandbox:
         accounts = rehearsed(accounts, settings.data_dir)
+    accounts = (*accounts, *canary_accounts(files.alarms, files.accounts))
     key = load_or_make(settings.data_dir / "keys", files.agency.log_origin)
     store = Store(settings.database, origin=files.agency.log_origin, key=key)
     try:
@@ -192,7 +198,9 @@ def _app(
     agency = files.agency
     media = MediaStore(settings.data_dir / "media")
     names = tuple(a.name for a in accounts if a.on)
-    routes = Routes(names, {c.slug: c.channels for c in agency.columns if c.channels}, _barred(accounts))
+    apart = frozenset({files.alarms.canary.channel} if files.alarms.canary.on else ())
+    carried = {c.slug: c.channels for c in agency.columns if c.channels}
+    routes = Routes(names, carried, _barred(accounts), apart)
     addresses, column_names = Addresses(settings.public_url), {c.slug: c.name_zh for c in agency.columns}
     workshop = Workshop(settings, accounts, store, clock, vault, secrets)
     editions = {a.name: a.edition for a in accounts if a.edition}
@@ -206,6 +214,7 @@ def _app(
         agency=agency,
         people=files.people,
         accounts=accounts,
+        alarms=files.alarms,
         store=store,
         desk=desk,
         gate=gate,

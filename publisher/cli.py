@@ -7,6 +7,7 @@ import click
 from publisher.commands import (
     access,
     accounts,
+    alarms,
     checking,
     deliveries,
     items,
@@ -32,7 +33,7 @@ main = Group(
 click.version_option(package_name="gongbao", message="%(package)s %(version)s")(main)
 
 # In the order of the work: run it, hand in, sign, follow, operate, prove.
-WORK = (serve, papers, preview, signing, items, deliveries, tasks, logs, switches)
+WORK = (serve, papers, preview, signing, items, deliveries, tasks, logs, switches, alarms)
 CARE = (checking, verify, access, accounts, secrets)
 for _module in (*WORK, *CARE):
     for _command in _module.COMMANDS:

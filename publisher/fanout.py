@@ -11,12 +11,14 @@ from publisher.content import Content
 @dataclass(frozen=True, slots=True)
 class Routes:
     """`accounts` are the channels that are on, in the order of the file; `carried` names, for a column, the only
-    channels that carry it (a column that is not in it is carried by all). Nothing is released through those that are
-    `barred` (account -> why: `unfiled`, `closing` or `closed`)."""
+    channels that carry it (a column that is not in it is carried by all but those `apart`, which get only items whose
+    own plan names them and nothing else: the canary's). Nothing is released through those that are `barred` (account ->
+    why: `unfiled`, `closing` or `closed`)."""
 
     accounts: tuple[str, ...]
     carried: Mapping[str, tuple[str, ...]]
     barred: Mapping[str, str] = field(default_factory=dict)
+    apart: frozenset[str] = frozenset()
 
     def of(self, content: Content) -> tuple[str, ...]:
         """The channels of one item: those of its column, narrowed by its own plan when it has one."""
@@ -27,9 +29,11 @@ class Routes:
         return {name: self.barred[name] for name in self._planned(content) if name in self.barred}
 
     def _planned(self, content: Content) -> tuple[str, ...]:
+        if content.channels and self.apart.issuperset(content.channels):
+            return tuple(name for name in self.accounts if name in content.channels)
         column = self.carried.get(content.column) or self.accounts
         wanted = column if content.channels is None else content.channels
-        return tuple(name for name in self.accounts if name in column and name in wanted)
+        return tuple(n for n in self.accounts if n in column and n in wanted and n not in self.apart)
 
     def unknown(self, content: Content) -> tuple[str, ...]:
         """Names in the item's own plan and wordings that are no channel here."""

@@ -94,6 +94,7 @@ class _StoreGauges:
         self._in_doubt = gauge("gongbao_in_doubt", "Deliveries that may be out, for a person to settle.")
         self._unsealed = gauge("gongbao_log_unsealed", "Log entries that wait for a signed checkpoint.")
         self._stops = gauge("gongbao_stops", "Stop switches that are on.")
+        self._incidents = gauge("gongbao_incidents", "Open incidents (alarms).", "kind", "severity")
 
     async def read(self, store: Store, health: Health, now: int) -> None:
         counts = await store.deliveries.counts()
@@ -102,10 +103,13 @@ class _StoreGauges:
         oldest = await health.oldest_due(now)
         unsealed = await store.log.unsealed()
         stops = len(await store.channels.switches())
+        incidents = await store.alarms.counts()
         self._show(counts, revisions, oldest)
         self._show_books(books)
         self._unsealed.set(unsealed)
         self._stops.set(stops)
+        for labels, count in incidents.items():
+            self._incidents.labels(*labels).set(count)
 
     def _show(
         self, counts: Mapping[tuple[str, str], int], revisions: Mapping[str, int], oldest: Mapping[str, float]
@@ -129,7 +133,7 @@ class _StoreGauges:
 
     def clear(self) -> None:
         """A number without labels cannot be absent: it becomes NaN."""
-        for family in (self._deliveries, self._revisions, self._oldest, self._books):
+        for family in (self._deliveries, self._revisions, self._oldest, self._books, self._incidents):
             family.clear()
         for single in (self._balanced, self._in_doubt, self._unsealed, self._stops):
             single.set(float("nan"))

@@ -12,7 +12,9 @@ from publisher.clock import SECOND, Clock
 from publisher.content import Content, content_hash
 from publisher.fanout import Routes
 from publisher.gate import Gate, Place
+from publisher.lookback.links import links_of
 from publisher.loops import BACKOFF_SECONDS, Loop
+from publisher.posts import Addresses
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +25,13 @@ ACTOR = "system"
 class Releaser(Loop):
     """Runs beside the worker. Two of them never release the same revision: the move is fenced."""
 
-    def __init__(self, store: Store, gate: Gate, routes: Routes, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, gate: Gate, routes: Routes, clock: Clock, addresses: Addresses | None = None
+    ) -> None:
+        """`addresses` None: nobody looks at the links again."""
         super().__init__()
         self._store, self._gate, self._routes, self._clock = store, gate, routes, clock
+        self._addresses = addresses
 
     async def step(self) -> float:
         """Releases what is due; answers the seconds until the next look."""
@@ -64,7 +70,10 @@ class Releaser(Loop):
             return
         facts = {"hash": revision.content_hash, "ruleset": verdict.report.ruleset}
         names = self._routes.of(content)
-        await self._store.deliveries.release(revision.id, names, now=self._clock(), actor=ACTOR, facts=facts)
+        links = links_of(content, revision.item_id, self._addresses) if self._addresses else ()
+        await self._store.deliveries.release(
+            revision.id, names, now=self._clock(), actor=ACTOR, facts=facts, links=links
+        )
 
     async def _hold(self, revision: Revision, report: dict[str, object]) -> None:
         log.warning("held by the checklist", extra={"item": revision.item_id, "revision": revision.number})

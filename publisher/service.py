@@ -18,6 +18,7 @@ from publisher.clock import SECOND
 from publisher.delivery import resendable
 from publisher.keys import load_public
 from publisher.lanes import Pace
+from publisher.lookout import lookout
 from publisher.metrics import Metrics
 from publisher.posts import Posts
 from publisher.process import calm_collector
@@ -62,6 +63,7 @@ class Service:
         if "scheduler" in self.roles:
             await self._reap()  # at once: a process that never lives for long must still take back what it held
             self._plan(schedule)
+            await self._start_lookout(schedule)
         if "web" in self.roles:
             await self._start_web()
         elif self.app.settings.vitals_port is not None:
@@ -106,7 +108,7 @@ class Service:
         worker = Worker(
             app.store, channels, posts, name=self.name, clock=app.clock, pace=pace, observe=self.metrics.attempt
         )
-        releaser = Releaser(app.store, app.gate, app.routes, app.clock)
+        releaser = Releaser(app.store, app.gate, app.routes, app.clock, app.addresses)
         reconciler = Reconciler(app.store, channels, posts, app.clock)
         self.worker = worker
         checkups = Checkups(app.store, channels, app.clock)
@@ -150,6 +152,13 @@ class Service:
         )
         web = serve_web(parts, app.settings.host, app.settings.port)
         self.port = await self._stack.enter_async_context(web)
+
+    async def _start_lookout(self, schedule: Schedule) -> None:
+        self.lookout = await self._stack.enter_async_context(lookout(self.app))
+        self.lookout.plan(schedule)
+        for loop in self.lookout.loops:
+            self._stoppers.append(loop.stop)
+            self._tasks.append(asyncio.create_task(loop.run(), name=type(loop).__name__))
 
     def _plan(self, schedule: Schedule) -> None:
         app = self.app

@@ -7,53 +7,73 @@ from sqlalchemy import Connection
 
 from content_queue.store.access import Access, Process, Token
 from content_queue.store.accounts import AccountCheck, Accounts
+from content_queue.store.alarms import Alarm, Alarms, Incident, Notice, Settled
 from content_queue.store.channels import Channels, Switch
 from content_queue.store.deliveries import Deliveries
 from content_queue.store.engine import (
     Conflict,
     Database,
     Forbidden,
+    LogDamaged,
     StoreClosed,
     StoreError,
     Unknown,
     ping,
 )
-from content_queue.store.items import Items, Reply
+from content_queue.store.items import INTERNAL_COLUMN, Items, Reply
 from content_queue.store.log import AuditLog, continue_numbers
+from content_queue.store.lookback import LinkCheck, Lookback
 from content_queue.store.looks import Look, Looks
 from content_queue.store.marks import RevisionMark, revision_marks
 from content_queue.store.secrets import SealedSecret, Secrets
 from content_queue.store.shelf import Shelf, Shown
+from content_queue.store.signs import AccountSigns, Held, Signs, SignsNow, Unsettled
 from content_queue.store.tokens import Kept, Tokens
+from content_queue.store.turns import Turns
 from content_queue.store.wake import Wake
 
 __all__ = [
+    "INTERNAL_COLUMN",
     "Access",
     "AccountCheck",
+    "AccountSigns",
     "Accounts",
+    "Alarm",
+    "Alarms",
     "AuditLog",
     "Channels",
     "Conflict",
     "Deliveries",
     "Forbidden",
+    "Held",
+    "Incident",
     "Items",
     "Kept",
+    "LinkCheck",
+    "LogDamaged",
     "Look",
+    "Lookback",
     "Looks",
+    "Notice",
     "Process",
     "Reply",
     "RevisionMark",
     "SealedSecret",
     "Secrets",
+    "Settled",
     "Shelf",
     "Shown",
+    "Signs",
+    "SignsNow",
     "Store",
     "StoreClosed",
     "StoreError",
     "Switch",
     "Token",
     "Tokens",
+    "Turns",
     "Unknown",
+    "Unsettled",
     "Wake",
     "revision_marks",
 ]
@@ -82,6 +102,10 @@ class Store:
         self.secrets = Secrets(self._db)
         self.log = AuditLog(self._db, origin=origin, key=key)
         self.wake = Wake(self._db)
+        self.turns = Turns(self._db)
+        self.alarms = Alarms(self._db)
+        self.signs = Signs(self._db)
+        self.lookback = Lookback(self._db)
 
     async def migrate(self, *, now: int) -> None:
         """Brings the tables up to date, and the log's numbers; several processes may call it at once."""

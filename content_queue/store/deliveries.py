@@ -45,9 +45,10 @@ class Deliveries:
         now: int,
         actor: str,
         facts: Mapping[str, Any] | None = None,
+        links: Sequence[str] = (),
     ) -> dict[str, int]:
         """See `fanout.release`."""
-        return await self._db.write(fanout.release, revision_id, names, now, actor, facts or {})
+        return await self._db.write(fanout.release, revision_id, names, now, actor, facts or {}, links)
 
     async def withdraw(
         self, item_id: str, *, reason: str, note: str, now: int, actor: str

@@ -27,6 +27,7 @@ from content_queue.store.channels import know
 from content_queue.store.engine import NO_ITEM, Conflict, Forbidden, Unknown
 from content_queue.store.items import lock_item, move
 from content_queue.store.log import Line, append, line
+from content_queue.store.lookback import watch_links
 from content_queue.store.rows import deliveries_of, revision_by_id, revisions_of
 from content_queue.store.wake import wake
 from content_queue.tables import deliveries, fanouts, items
@@ -85,8 +86,10 @@ def release(
     now: int,
     actor: str,
     facts: Mapping[str, Any],
+    links: Sequence[str] = (),
 ) -> dict[str, int]:
     """An approved revision leaves the queue: deliveries, the older revision's end and the entries in one commit.
+    `links` are looked at again days later (`store/lookback.py`).
 
     Returns channel -> delivery id. Raises `Conflict` when it is no longer approved (another worker was first).
     """
@@ -108,6 +111,7 @@ def release(
         after = here.in_flight.id if here.in_flight else None
         plans.append(Plan(name, "edit" if here.maybe_out else "publish", basis, after))
     made = _insert(connection, revision, plans, now, note=revision.note)
+    watch_links(connection, revision, links, now)
     wake(connection)
     operations = {plan.channel: plan.operation for plan in plans}
     facts = {"deliveries": made, "operations": operations, **facts}

@@ -19,6 +19,7 @@ from content_queue.store.wake import wake
 from content_queue.tables import acceptances, items, replies, revisions, signoffs
 
 _r = revisions.c
+INTERNAL_COLUMN = "_canary"  # items of the service itself: no agency's column can be called so
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Items:
         return await self._db.read(look)
 
     async def listing(self, *, limit: int = 50, state: str | None = None, column: str | None = None) -> list[Item]:
-        """Newest items first; `state` is that of the newest revision."""
+        """Newest items first; `state` is that of the newest revision. Internal ones only when their column is named."""
         return await self._db.read(_list, limit, state, column)
 
     async def count(self) -> dict[str, int]:
@@ -375,8 +376,7 @@ def _list(connection: Connection, limit: int, state: str | None, column: str | N
     )
     if state:
         q = q.where(_r.state == state)
-    if column:
-        q = q.where(_r.column_slug == column)
+    q = q.where(_r.column_slug == column if column else _r.column_slug != INTERNAL_COLUMN)
     return [_item(connection, row) for row in connection.execute(q).all()]
 
 

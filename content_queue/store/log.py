@@ -268,6 +268,16 @@ def _meta(connection: Connection, key: str, default: int) -> int:
     return default if value is None else int(value)
 
 
+def oldest_unsealed(connection: Connection) -> int | None:
+    """When the oldest entry that waits to be sealed was written; None when none waits."""
+    edges = select(log_batches.c.last_tx, log_batches.c.last_id).order_by(log_batches.c.number.desc()).limit(1)
+    last = connection.execute(edges).first()
+    edge = (last.last_tx, last.last_id) if last else (-1, -1)
+    first = _unsealed(connection, edge).limit(1)
+    row = connection.execute(first).first()
+    return None if row is None else int(row.at)
+
+
 def _behind(connection: Connection, edge: tuple[int, int]) -> Any:
     if connection.dialect.name == "sqlite":
         return log_entries.c.id > edge[1]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from publisher.commands.alarm_checks import look_at_alarms
 from publisher.commands.base import Command, command, settings
 from publisher.commands.failures import Exit, as_failure
 from publisher.commands.out import Out
@@ -138,6 +139,7 @@ def _look_at_files(looks: Looks, chosen: Settings, vault: Mapping[str, str]) -> 
     agency = looks.read("agency.toml", lambda: load_agency(base))
     people = looks.read("people.toml", lambda: load_people(base))
     accounts = looks.read("channels.toml", lambda: load_channels(base))
+    look_at_alarms(looks, chosen, accounts)
     checklist = looks.read("rules", lambda: Checklist.load(base / "rules", base / "words"))
     if agency is not None:
         looks.fine("agency.toml", "{name}, {count} columns", name=agency.name_zh, count=len(agency.columns))

@@ -100,6 +100,7 @@ async def test_real_answers_are_as_the_document_says(world: World) -> None:
     await call("GET", "/stops", "auditor")
     await call("DELETE", "/stops/{scope}", "operator", places=site)
     await call("POST", "/items/{item_id}/withdrawal", "operator", places=item, json={"reason": "legal"})
+    await call("GET", "/alarms", "operator")
     await call("GET", "/log", "auditor")
     await call("GET", "/log/checkpoint", "auditor")
     await world.store.log.seal(now=world.clock())

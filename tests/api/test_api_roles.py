@@ -34,6 +34,7 @@ MAY: dict[str, set[str]] = {
     "listStops": ALL,
     "stop": {O},
     "startAgain": {O},
+    "listAlarms": {O},
     "readLog": {A},
     "getCheckpoint": {A},
 }

@@ -16,7 +16,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     made = Desk(tmp_path)
     made.config.mkdir()
     home = Path(config.__file__).parent
-    for name in ("agency.toml", "people.toml", "channels.toml"):
+    for name in ("agency.toml", "people.toml", "channels.toml", "alarms.toml"):
         shutil.copy(home / name, made.config)
     for name in ("rules", "words"):
         shutil.copytree(home / name, made.config / name)

@@ -21,6 +21,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "apscheduler": ("publisher/schedule.py",),
     "feedgen": ("publisher/web/feeds/",),
     "tenacity": ("channels/transport.py",),
+    "aiosmtplib": ("channels/mail.py",),
     "prometheus_client": ("publisher/metrics.py",),
     "opencc": ("publisher/checklist/", "publisher/editions.py"),
     "stdnum": ("publisher/checklist/",),

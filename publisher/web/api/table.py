@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from publisher.web.api import answers, asks, items, records, sending
+from publisher.web.api import alarms, answers, asks, items, records, sending
 from publisher.web.api.endpoint import Answer, Call, Endpoint, Takes
 from publisher.web.auth import ANYONE, Role
 
@@ -113,6 +113,10 @@ _SENDING = (
 )
 
 _RECORDS = (
+    Endpoint(
+        "GET", "/alarms", "listAlarms", "What is wrong now, what to do about it, and notices that did not get through.",
+        OPERATOR, alarms.listing, {200: alarms.AlarmList},
+    ),
     Endpoint(
         "GET", "/log", "readLog", "Entries of the audit log: of one item, of one kind, or the newest.",
         AUDITOR, records.entries, {200: answers.EntryList}, query=asks.LogQuery,

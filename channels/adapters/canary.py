@@ -1,0 +1,43 @@
+"""A channel that nobody reads: what reaches it has passed through the whole service. It keeps nothing but receipts."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from channels.contract import Capabilities, Idempotency, Measured, Post, Prepared
+from channels.registry import Tools
+from channels.verdicts import Receipt
+
+CAPABILITIES = Capabilities(Idempotency.NATURAL)
+
+
+class Settings(BaseModel):
+    """It needs no keys of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Canary:
+    kind: ClassVar[str] = "canary"
+    capabilities: Capabilities = CAPABILITIES
+
+    def __init__(self, account: str) -> None:
+        self.account = account
+
+    async def publish(self, post: Post) -> Receipt:
+        return Receipt(post.key)
+
+    async def edit(self, post: Post) -> Receipt:
+        return Receipt(post.key)
+
+    async def recall(self, post: Post) -> Receipt:
+        return Receipt(post.key)
+
+    def prepare(self, post: Post) -> Prepared:
+        return Prepared(post.text, text=post.text, measured=(Measured("text", len(post.text), None, "characters"),))
+
+
+def build(account: str, settings: Settings, tools: Tools) -> Canary:
+    return Canary(account)
