@@ -285,6 +285,8 @@ async def test_a_look_asks_for_what_devices_report(it: World) -> None:
     receipt = await it.publish()
     assert await it.presence(receipt=receipt) is Presence.LIVE
     assert await it.presence() is Presence.UNKNOWN
+    taken = await it.recall(withdrawal(remote=receipt))
+    assert await it.presence(withdrawal(), taken) is Presence.ABSENT
     it.stand_in.misbehave(Misbehaviour.DROP)
     dropped = await it.publish(post(key="gb_other"))
     assert await it.presence(receipt=dropped) is Presence.UNKNOWN

@@ -23,7 +23,7 @@ from channels.adapters.jpush.form import (
     without_override,
 )
 from channels.answers import Answer
-from channels.contract import Capabilities, Checkup, Idempotency, Post, Prepared, Presence, Quota, Sighting
+from channels.contract import Capabilities, Checkup, Idempotency, Operation, Post, Prepared, Presence, Quota, Sighting
 from channels.notices import compact
 from channels.refusals import by_status, refusal, said
 from channels.registry import Tools
@@ -64,7 +64,7 @@ class JPush:
 
     async def confirm(self, post: Post, receipt: Receipt | None) -> Sighting:
         """By the report of devices that got it, which comes late; without its id there is nothing to ask for (then the
-        same cid is sent again)."""
+        same cid is sent again). A withdrawal that was shown has taken the notice's place: that is ABSENT."""
         if receipt is None or not receipt.remote_id.isdigit():
             return Sighting(Presence.UNKNOWN, detail="no message id to ask for")
         url = f"{self._settings.report_url}/v3/received/detail?msg_ids={receipt.remote_id}"
@@ -72,7 +72,8 @@ class JPush:
         counts = self._counts(answer, receipt.remote_id)
         reached = sum(n for n in counts.values() if isinstance(n, int))
         if reached:
-            return Sighting(Presence.LIVE, receipt, f"{reached} devices")
+            seen = Presence.ABSENT if post.operation is Operation.RECALL else Presence.LIVE
+            return Sighting(seen, receipt, f"{reached} devices")
         return Sighting(Presence.UNKNOWN, detail="no device has reported it yet")
 
     async def check(self) -> Checkup:
