@@ -27,8 +27,9 @@ class AddressRefused(OSError):
     """The rules forbid this address. Raised while dialling, so nothing has left the machine."""
 
 
-def refusal(host: str, port: int, allowed: Sequence[Network] = ()) -> str | None:
-    """Why `host` (a literal address) and `port` may not be dialled; None when they may."""
+def refusal(host: str, port: int, allowed: Sequence[Network] = (), *, only_allowed: bool = False) -> str | None:
+    """Why `host` (a literal address) and `port` may not be dialled; None when they may. `only_allowed` (without TLS,
+    or in a rehearsal) takes the allow-list alone."""
     address = _unwrapped(ipaddress.ip_address(host.partition("%")[0]))
     if any(address.version == net.version and address in net for net in allowed):
         return None
@@ -36,7 +37,7 @@ def refusal(host: str, port: int, allowed: Sequence[Network] = ()) -> str | None
         return "not a public address"
     if port not in _WEB_PORTS and port < _FIRST_FREE_PORT:
         return "not a web port"
-    return None
+    return "not in a network that is allow-listed" if only_allowed else None
 
 
 def is_public(address: Address) -> bool:
@@ -66,16 +67,9 @@ def guarded_socket_factory(
 
     def make(info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = info
-        problem = refusal(address[0], address[1], allowed)
-        if problem is None and only_allowed and not _listed(address[0], allowed):
-            problem = "not in a network that is allow-listed"
+        problem = refusal(address[0], address[1], allowed, only_allowed=only_allowed)
         if problem:
             raise AddressRefused(problem)
         return socket.socket(family=family, type=kind, proto=protocol)
 
     return make
-
-
-def _listed(host: str, allowed: Sequence[Network]) -> bool:
-    address = _unwrapped(ipaddress.ip_address(host.partition("%")[0]))
-    return any(address.version == net.version and address in net for net in allowed)

@@ -55,17 +55,29 @@ async def world(kind: str, own: dict[str, Any]) -> AsyncIterator[World]:
     """`own` are the account's keys as they would be for the live platform."""
     it = World()
     it.stand_in = stand_ins()[kind](lambda: it.now)
-    runner = web.AppRunner(it.stand_in.app(), shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    it.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        async with Transport(user_agent="test", allow_networks=("127.0.0.0/8",), deadline=1) as transport:
-            it.tools = Tools(transport, lambda: it.now)
-            it.channel = registry.build("acct", kind, it.stand_in.keys(it.url, own), it.tools)
-            yield it
-    finally:
-        await runner.cleanup()
+    async with contextlib.AsyncExitStack() as stack:
+        port = await listening(it.stand_in, stack)
+        it.url = f"http://127.0.0.1:{port}"
+        transport = Transport(user_agent="test", allow_networks=("127.0.0.0/8",), deadline=1)
+        it.tools = Tools(await stack.enter_async_context(transport), lambda: it.now)
+        it.channel = registry.build("acct", kind, it.stand_in.keys(it.url, own), it.tools)
+        yield it
+
+
+async def listening(stand_in: StandIn, stack: contextlib.AsyncExitStack) -> int:
+    """The port of its pages. A port beside it may be taken by somebody else: then both are tried anew."""
+    for _ in range(50):
+        async with contextlib.AsyncExitStack() as trial:
+            runner = web.AppRunner(stand_in.app(), shutdown_timeout=1)
+            await runner.setup()
+            trial.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            port = int(runner.addresses[0][1])
+            with contextlib.suppress(OSError, OverflowError):
+                await trial.enter_async_context(stand_in.opened("127.0.0.1", port))
+                await stack.enter_async_context(trial.pop_all())
+                return port
+    raise AssertionError("no two ports are free")
 
 
 def heavy(**changes: Any) -> Post:

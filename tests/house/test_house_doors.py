@@ -21,6 +21,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "apscheduler": ("publisher/schedule.py",),
     "feedgen": ("publisher/web/feeds/",),
     "tenacity": ("channels/transport.py",),
+    "aiomqtt": ("channels/broker.py",),
     "prometheus_client": ("publisher/metrics.py",),
     "opencc": ("publisher/checklist/", "publisher/editions.py"),
     "stdnum": ("publisher/checklist/",),
@@ -85,7 +86,7 @@ def test_requests_come_in_through_the_web_alone() -> None:
     assert found == []
 
 
-ELSEWHERE = ("urllib.request", "http.client", "requests", "httpx", "smtplib", "ftplib", "xmlrpc")
+ELSEWHERE = ("urllib.request", "http.client", "requests", "httpx", "smtplib", "ftplib", "xmlrpc", "paho")
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
