@@ -129,7 +129,7 @@ class NtfyStandIn(StandIn):
         if self.told_to(Misbehaviour.BUSY):
             raise Refused(42901, "limit reached: too many requests")
         now = self.clock()
-        self._tokens = min(BURST, self._tokens + (now - self._filled) / REFILL)
+        self._tokens = min(BURST, self._tokens + max(0.0, now - self._filled) / REFILL)
         self._filled = now
         if self._tokens < 1:
             raise Refused(42901, "limit reached: too many requests")

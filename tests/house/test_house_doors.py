@@ -22,6 +22,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "feedgen": ("publisher/web/feeds/",),
     "tenacity": ("channels/transport.py",),
     "aiomqtt": ("channels/broker.py",),
+    "jwt": ("channels/adapters/fcm/form.py", "channels/sandbox/fcm.py"),
     "prometheus_client": ("publisher/metrics.py",),
     "opencc": ("publisher/checklist/", "publisher/editions.py"),
     "stdnum": ("publisher/checklist/",),
