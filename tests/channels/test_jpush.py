@@ -255,6 +255,19 @@ async def test_a_refused_correction_is_not_sent_again_for_another_reason(it: Wor
     assert (caught.value.retry_after, len(it.stand_in.calls)) == (7, 2)
 
 
+@pytest.mark.parametrize("code, pushes", [(1003, 2), (1002, 1), (1011, 1)])
+async def test_only_a_refused_override_is_tried_without_it(code: int, pushes: int) -> None:
+    async with Platform() as platform, Transport(user_agent="t", allow_networks=("127.0.0.0/8",)) as transport:
+        platform.reply = answer(400, body=json.dumps({"error": {"code": code, "message": "no"}}).encode())
+        own = {"app_key": "k1", "master_secret": "s1", "audience": "all", "base_url": platform.url.split("/in")[0]}
+        channel = registry.build("acct", "jpush", own, Tools(transport, lambda: 0.0))
+        assert isinstance(channel, JPush)
+        with pytest.raises(Rejected, match=f"jpush_{code}"):
+            await channel.edit(correction(remote=Receipt("18100")))
+        assert len(platform.seen) == pushes
+        assert len({json.loads(seen.body)["cid"] for seen in platform.seen}) == 1
+
+
 async def test_nobody_at_a_tag_is_a_failure_and_no_success() -> None:
     async with world("jpush", {"tags": ["nobody"]}) as it:
         assert isinstance(it.stand_in, JPushStandIn)
