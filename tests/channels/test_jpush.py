@@ -285,6 +285,13 @@ async def test_a_check_sends_nothing(it: World) -> None:
     assert it.stand_in.shown == []
 
 
+async def test_a_check_knows_what_each_phone_needs() -> None:
+    own = {"audience": "all", "platforms": ["android", "ios", "hmos"], "hmos_category": "NEWS"}
+    async with world("jpush", own) as it:
+        assert isinstance(it.channel, Checkable)
+        assert (await it.channel.check()).facts["receivers"] == "some match"
+
+
 async def test_a_wrong_secret_suspends(it: World) -> None:
     keys = it.stand_in.keys(it.url, {"audience": "all"}) | {"master_secret": "wrong"}
     channel = registry.build("acct", "jpush", keys, it.tools)

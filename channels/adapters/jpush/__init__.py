@@ -17,9 +17,9 @@ from channels.adapters.jpush.form import (
     NOBODY,
     NOT_OVERRIDDEN,
     Settings,
-    audience,
     prepared,
     problem,
+    sample,
     without_override,
 )
 from channels.answers import Answer
@@ -78,14 +78,9 @@ class JPush:
 
     async def check(self) -> Checkup:
         """Validates a push that reaches nobody."""
-        form = {
-            "platform": list(self._settings.platforms),
-            "audience": audience(self._settings),
-            "notification": {"alert": "check"},
-        }
         url = f"{self._settings.base_url}/v3/push/validate"
         answer = await self._transport.ask(
-            "POST", url, self._headers(), compact(form), account=self.account, codes=_READ
+            "POST", url, self._headers(), compact(sample(self._settings)), account=self.account, codes=_READ
         )
         problem = self._problem(answer)
         if problem is not None and problem.reason != f"jpush_{NOBODY}":

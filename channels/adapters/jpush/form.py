@@ -117,6 +117,13 @@ def prepared(post: Post, settings: Settings) -> Prepared:
     return Prepared(form, f"{notice.title}\n{notice.line}", measured, notice.dropped)
 
 
+def sample(settings: Settings) -> dict[str, Any]:
+    """A push as it would be, for JPush to validate and send to nobody."""
+    notice = Notice("check", "check", "https://www.jiguang.cn/", "gb-check", 1, False)
+    parts = {"notification": _parts(notice, settings), "options": {"apns_production": settings.apns_production}}
+    return {"platform": list(settings.platforms), "audience": audience(settings), **parts}
+
+
 def audience(settings: Settings) -> str | dict[str, list[str]]:
     if settings.audience:
         return settings.audience
