@@ -28,10 +28,15 @@ class AddressRefused(OSError):
 
 
 def refusal(
-    host: str, port: int, allowed: Sequence[Network] = (), ports: frozenset[int] = _WEB_PORTS
+    host: str,
+    port: int,
+    allowed: Sequence[Network] = (),
+    ports: frozenset[int] = _WEB_PORTS,
+    *,
+    only_allowed: bool = False,
 ) -> str | None:
     """Why `host` (a literal address) and `port` may not be dialled; None when they may. `ports` are the system ports
-    that may."""
+    that may. `only_allowed` (without TLS, or in a rehearsal) takes the allow-list alone."""
     address = _unwrapped(ipaddress.ip_address(host.partition("%")[0]))
     if any(address.version == net.version and address in net for net in allowed):
         return None
@@ -39,7 +44,7 @@ def refusal(
         return "not a public address"
     if port not in ports and port < _FIRST_FREE_PORT:
         return "not a web port" if ports is _WEB_PORTS else "not a mail port"
-    return None
+    return "not in a network that is allow-listed" if only_allowed else None
 
 
 def is_public(address: Address) -> bool:
@@ -69,17 +74,9 @@ def guarded_socket_factory(
 
     def make(info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = info
-        problem = refusal(address[0], address[1], allowed)
-        if problem is None and only_allowed and not is_listed(address[0], allowed):
-            problem = "not in a network that is allow-listed"
+        problem = refusal(address[0], address[1], allowed, only_allowed=only_allowed)
         if problem:
             raise AddressRefused(problem)
         return socket.socket(family=family, type=kind, proto=protocol)
 
     return make
-
-
-def is_listed(host: str, allowed: Sequence[Network]) -> bool:
-    """Whether the literal address `host` is in one of the networks."""
-    address = _unwrapped(ipaddress.ip_address(host.partition("%")[0]))
-    return any(address.version == net.version and address in net for net in allowed)

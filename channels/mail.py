@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import aiosmtplib
 
-from channels.addresses import Network, is_listed, refusal
+from channels.addresses import Network, refusal
 from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended, Verdict
 
 # RFC 6409 (submission, 587), RFC 8314 (submissions, 465), RFC 5321 (25).
@@ -136,10 +136,8 @@ async def _dialled(server: MailServer) -> socket.socket:
 
 
 def _refused(server: MailServer, address: str) -> str | None:
-    problem = refusal(address, server.port, server.allow_networks, MAIL_PORTS)
-    if problem is None and server.security is Security.NONE and not is_listed(address, server.allow_networks):
-        return "mail without TLS to a network that is not allow-listed"
-    return problem
+    plain = server.security is Security.NONE
+    return refusal(address, server.port, server.allow_networks, MAIL_PORTS, only_allowed=plain)
 
 
 def _context(ca_file: str) -> ssl.SSLContext:

@@ -47,6 +47,13 @@ class Response(NamedTuple):
             raise unknown from None
 
 
+class Reach(NamedTuple):
+    """Where may be dialled: public addresses and `allowed`, or with `only_allowed` those alone."""
+
+    allowed: tuple[Network, ...] = ()
+    only_allowed: bool = False
+
+
 class Transport:
     """Built with plain values, opened by `start`, closed by `close`.
 
@@ -81,6 +88,11 @@ class Transport:
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._addresses: dict[str, URL] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+
+    @property
+    def reach(self) -> Reach:
+        """For ways out that are not HTTP: the same rules hold there."""
+        return Reach(self._allowed, self._only_allowed)
 
     async def start(self) -> None:
         if not self._sessions:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from channels.adapters.webhook.signing import Key, signing_key, symmetric_key
+from channels.alarm_targets import HookTarget, MailTarget, Target
 from channels.mail import DEFAULT_PORTS, MailServer, Security
-from channels.notices import HookTarget, MailTarget, Target
 from channels.registry import kinds
 from channels.transport import Transport
 from publisher.alarms.canary import Canary

@@ -63,8 +63,8 @@ async def stage(data_dir: Path, own_url: str, accounts: Sequence[Account]) -> As
             stand_in.callback = f"{own_url}/callbacks/{account.name}"
             first = FIRST_PORT + number
             tried = dict.fromkeys([known.get(account.name, first), *range(first, first + PORTS_TRIED)])
-            await stack.enter_async_context(stand_in.opened(HOST))
             port = await stack.enter_async_context(serving(stand_in.app(), HOST, tried))
+            await stack.enter_async_context(stand_in.opened(HOST, port))
             known[account.name] = port
             running[account.name] = (stand_in, f"http://{HOST}:{port}")
         _ports_file(data_dir).write_text(json.dumps(known), "utf-8")

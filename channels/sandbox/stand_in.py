@@ -84,8 +84,9 @@ class StandIn(ABC):
         knows: nothing of the live account is left in them."""
 
     @contextlib.asynccontextmanager
-    async def opened(self, host: str) -> AsyncIterator[None]:
-        """Around the time in which it is served, for a platform that listens beside HTTP as well."""
+    async def opened(self, host: str, port: int) -> AsyncIterator[None]:
+        """Around the time in which it is served on `port`, for a platform that listens beside HTTP as well. Where it
+        listens has to follow from the address of its pages: `keys` is asked in other processes too."""
         yield
 
     # -- what readers see ----------------------------------------------------------------------------------

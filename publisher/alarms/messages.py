@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from channels.notices import Message
+from channels.alarm_targets import Message
 from content_queue.store import Incident, Notice
 from publisher.alarms import words
 from publisher.alarms.conditions import SEVERITIES

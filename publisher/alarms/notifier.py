@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from channels.notices import Target
+from channels.alarm_targets import Target
 from channels.verdicts import Verdict
 from content_queue.store import Notice, Store
 from publisher.alarms import messages

@@ -13,7 +13,7 @@ from publisher.commands.out import Out, stamp
 from publisher.texts import bilingual, mark
 
 if TYPE_CHECKING:
-    from channels.notices import Target
+    from channels.alarm_targets import Target
     from content_queue.store import Incident, LinkCheck, Notice
     from publisher.app import App
 

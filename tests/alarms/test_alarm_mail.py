@@ -11,8 +11,8 @@ import pytest
 from alarm_places import PASSWORD, USER, certificate, mail_server
 
 from channels import mail
+from channels.alarm_targets import MailTarget, Message
 from channels.mail import MailServer, Security
-from channels.notices import MailTarget, Message
 from channels.verdicts import Deferred, Rejected, Suspended, Verdict
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
