@@ -6,8 +6,12 @@ from collections import deque
 from dataclasses import dataclass
 
 from channels.contract import Channel
-from content_queue.model import Claimed
+from content_queue.breaker import Sign, is_open
+from content_queue.model import ChannelState, Claimed
+from publisher.allowances import allowances
 from publisher.clock import SECOND
+
+MOVES_SECONDS = 2.0  # a lane that got no answer for as long holds no more than what runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +28,70 @@ class Pace:
 class Lane:
     """One channel's claims in this worker: at most `parallel` runners take from the deque.
 
-    `shutting` counts answers that shut the channel (a pause, a Retry-After) and are not recorded yet.
+    `shutting` counts answers that shut the channel (a pause, a Retry-After) and are not recorded yet. `silent` counts
+    attempts in a row without an answer: those that the database knows and those not recorded yet.
     """
 
-    __slots__ = ("channel", "name", "parallel", "queue", "running", "shutting")
+    __slots__ = (
+        "allowances", "channel", "moved_at", "name", "parallel", "probe_at", "queue", "running", "shutting", "silent",
+        "unrecorded",
+    )  # fmt: skip
 
     def __init__(self, name: str, channel: Channel) -> None:
         self.name, self.channel = name, channel
         self.parallel = channel.capabilities.parallel
+        self.allowances = allowances(channel.capabilities)
         self.queue: deque[Claimed] = deque()
         self.running = 0
         self.shutting = 0
+        self.silent = 0
+        self.unrecorded = 0
+        self.probe_at = 0
+        self.moved_at = float("-inf")
 
-    def room(self, ahead: int) -> int:
-        return self.parallel * ahead - self.running - len(self.queue)
+    # -- how much it may hold ------------------------------------------------------------------------------
 
-    def hungry(self, ahead: int) -> bool:
+    def room(self, ahead: int, now: float) -> int:
+        return self.parallel * self._ahead(ahead, now) - self.running - len(self.queue)
+
+    def hungry(self, ahead: int, now: float) -> bool:
         """Whether a claim is worth its transaction."""
-        return not self.shutting and self.room(ahead) * 2 >= self.parallel * ahead
+        most = self.parallel * self._ahead(ahead, now)
+        return not self.shutting and self.room(ahead, now) * 2 >= most
+
+    def _ahead(self, ahead: int, now: float) -> int:
+        """Only a lane that moves holds claims beyond what runs: an endpoint that hangs would keep them from others.
+        What is counted in a quota leaves soon after its claim."""
+        return ahead if now - self.moved_at < MOVES_SECONDS and not self.allowances.sending else 1
 
     def idle(self) -> bool:
         return not self.running and not self.queue
+
+    # -- the breaker ---------------------------------------------------------------------------------------
+
+    @property
+    def broken(self) -> bool:
+        """Whether only a probe may leave."""
+        return is_open(self.silent + self.unrecorded)
+
+    def may_claim(self, now: int) -> bool:
+        return not self.broken or now >= self.probe_at
+
+    def answered(self, sign: Sign, now: float) -> None:
+        """An attempt ended and waits to be recorded."""
+        if sign is Sign.SILENT:
+            self.unrecorded += 1
+        elif sign is not Sign.NONE:
+            self.moved_at = now
+
+    def recorded(self, sign: Sign) -> None:
+        if sign is Sign.SILENT:
+            self.unrecorded -= 1
+            self.silent += 1
+        elif sign is not Sign.NONE:
+            self.silent = 0
+
+    def known(self, state: ChannelState | None) -> None:
+        """What the database says, for all workers together."""
+        self.silent = state.failures if state else 0
+        self.probe_at = state.probe_at if state else 0
