@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from content_queue.store import Store
 from publisher.allowances import Rules, spent
@@ -35,7 +34,7 @@ class Health:
         clock: Clock,
         *,
         oldest_due_seconds: float,
-        quotas: Rules = MappingProxyType({}),
+        quotas: Callable[[], Rules] = dict,
     ) -> None:
         self._store, self._names, self._clock = store, tuple(names), clock
         self._quotas = quotas
@@ -67,7 +66,7 @@ class Health:
             return {}
         states = await self._store.channels.unwell(now=now)
         parked = {n for n, s in states.items() if s.paused or s.closed or s.held_until > now or s.silent_until > now}
-        parked |= set(spent(await self._store.quotas.left(self._quotas, now=now)))
+        parked |= set(spent(await self._store.quotas.left(self._quotas(), now=now)))
         names = [n for n in self._names if n not in parked and f"channel:{n}" not in scopes]
         due = await self._store.deliveries.oldest_due(names)
         return {n: (now - at) / SECOND for n, at in due.items() if at <= now}

@@ -12,12 +12,13 @@ from publisher.allowances import allowances
 from publisher.clock import SECOND
 
 MOVES_SECONDS = 2.0  # a lane that got no answer for as long holds no more than what runs
+UNPROVEN = 2  # requests at once, or a quarter of what the channel allows, until the first is answered
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`in_hand` bounds claims held at once (in flight or next); `ahead` is how many a lane may hold beyond what
-    runs, as a multiple of its parallelism."""
+    """`in_hand` bounds claims held at once (in flight or next); requests that nobody answers do not count, up to half
+    as many again. `ahead` is how many a lane may hold beyond what runs, as a multiple of its parallelism."""
 
     in_hand: int = 1024
     ahead: int = 4
@@ -33,8 +34,8 @@ class Lane:
     """
 
     __slots__ = (
-        "allowances", "channel", "moved_at", "name", "parallel", "probe_at", "queue", "running", "shutting", "silent",
-        "unrecorded",
+        "allowances", "channel", "moved_at", "name", "parallel", "probe_at", "proven", "queue", "running",
+        "shutting", "silent", "unrecorded",
     )  # fmt: skip
 
     def __init__(self, name: str, channel: Channel) -> None:
@@ -48,21 +49,31 @@ class Lane:
         self.unrecorded = 0
         self.probe_at = 0
         self.moved_at = float("-inf")
+        self.proven = False
 
     # -- how much it may hold ------------------------------------------------------------------------------
 
     def room(self, ahead: int, now: float) -> int:
-        return self.parallel * self._ahead(ahead, now) - self.running - len(self.queue)
+        return self._most(ahead, now) - self.running - len(self.queue)
 
     def hungry(self, ahead: int, now: float) -> bool:
         """Whether a claim is worth its transaction."""
-        most = self.parallel * self._ahead(ahead, now)
-        return not self.shutting and self.room(ahead, now) * 2 >= most
+        return not self.shutting and self.room(ahead, now) * 2 >= self._most(ahead, now)
 
-    def _ahead(self, ahead: int, now: float) -> int:
-        """Only a lane that moves holds claims beyond what runs: an endpoint that hangs would keep them from others.
-        What is counted in a quota leaves soon after its claim."""
-        return ahead if now - self.moved_at < MOVES_SECONDS and not self.allowances.sending else 1
+    def _most(self, ahead: int, now: float) -> int:
+        """Only a lane that moves holds claims beyond what runs, and one that has given no answer yet, or none to the
+        last attempts, runs few: an endpoint that hangs would keep them from others. What is counted in a quota leaves
+        soon after its claim."""
+        if not self.proven or self.silent or self.unrecorded:
+            return max(min(self.parallel, UNPROVEN), self.parallel // 4)
+        return self.parallel * ahead if self.moves(now) and not self.allowances.sending else self.parallel
+
+    def moves(self, now: float) -> bool:
+        return now - self.moved_at < MOVES_SECONDS
+
+    def stuck(self, now: float) -> int:
+        """Claims in requests that nobody answers: they wait, and cost neither the processor nor the database."""
+        return 0 if self.moves(now) else self.running
 
     def idle(self) -> bool:
         return not self.running and not self.queue
@@ -82,7 +93,7 @@ class Lane:
         if sign is Sign.SILENT:
             self.unrecorded += 1
         elif sign is not Sign.NONE:
-            self.moved_at = now
+            self.moved_at, self.proven = now, True
 
     def recorded(self, sign: Sign) -> None:
         if sign is Sign.SILENT:

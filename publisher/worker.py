@@ -151,7 +151,8 @@ class Worker:
         ahead, at, now = self._pace.ahead, time.monotonic(), self._clock()
         fit = [lane for n, lane in self._lanes.items() if n not in resting and lane.may_claim(now)]
         rooms = {lane.name: lane.room(ahead, at) for lane in fit if lane.hungry(ahead, at)}
-        left = self._pace.in_hand - self.in_hand
+        stuck = min(sum(lane.stuck(at) for lane in self._lanes.values()), self._pace.in_hand // 2)
+        left = self._pace.in_hand - self.in_hand + stuck
         if left <= 0:
             return {n: 1 for n in rooms if self._lanes[n].idle()}
         total = sum(rooms.values())

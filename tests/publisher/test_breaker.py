@@ -205,7 +205,7 @@ class TestQuotas:
         facts = {"oldest_due_seconds": 5.0}
         assert await Health(store, ["a"], now, **facts).oldest_due(now()) != {}
         rules = of_all({"a": a.capabilities})
-        assert await Health(store, ["a"], now, quotas=rules, **facts).oldest_due(now()) == {}
+        assert await Health(store, ["a"], now, quotas=lambda: rules, **facts).oldest_due(now()) == {}
         assert (await get(store, ids[1])).attempts == 0
 
 

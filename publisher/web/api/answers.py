@@ -226,13 +226,15 @@ class Recalls(Told):
 
 
 class ChannelOut(Told):
-    """`held_until` obeys a Retry-After; `closed` means that the receiver has ended; `stopped` names the switches."""
+    """`held_until` obeys a Retry-After; `closed` means that the receiver has ended; `stopped` names the switches;
+    `probe_at` is when a channel that gives no answers is tried again (null: it answers)."""
 
     name: str
     paused: bool
     closed: bool
     reason: str
     held_until: datetime | None
+    probe_at: datetime | None
     stopped: list[str]
     oldest_due_seconds: float | None
     deliveries: dict[str, int] = Field(description="How many, by state.")
