@@ -39,8 +39,8 @@ def run_isolation(quick: bool) -> Section:
     note = (
         f"{first['items']} items to {first['endpoints']:,} endpoints, one every {isolation.PACE_SECONDS:g} s; "
         f"median of {first['rounds']} rounds: from the release to the first byte at the receiver, over the nine "
-        "tenths that are healthy in both runs. In the one run the others hang, reset, drip or answer 429. The aim is a rise of no "
-        "more than 10 % or 250 ms, whichever is more."
+        "tenths that are healthy in both runs. In the one run the others hang, reset, drip or answer 429. The aim is a "
+        "rise of no more than 10 % or 250 ms, whichever is more."
     )
     return Section("isolation", TITLES["isolation"], rows, (note,))
 
