@@ -179,8 +179,21 @@ class DeliveryList(Told):
     deliveries: list[DeliveryOut]
 
 
+class Exceeded(Told):
+    """A quota of a channel that the item would have to wait for: `left` may still go, `ahead` wait before it."""
+
+    channel: str
+    operation: str
+    quota: str
+    limit: int
+    left: int
+    ahead: int
+    meaning: dict[str, str] = Field(description="One sentence, in `en` and `zh`.")
+
+
 class ItemFull(Told):
-    """An item with its history (oldest first), the newest revision's report, and all its deliveries."""
+    """An item with its history (oldest first), the newest revision's report, and all its deliveries. `exceeds` are
+    quotas that it would have to wait for, while it has not left the queue."""
 
     id: str
     state: RevisionState
@@ -191,6 +204,7 @@ class ItemFull(Told):
     revisions: list[Version]
     report: Ruled | None
     deliveries: list[DeliveryOut]
+    exceeds: list[Exceeded]
 
 
 class EntryOut(Told):
