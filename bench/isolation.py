@@ -1,9 +1,9 @@
 """Do endpoints that misbehave delay those that do not? 1,000 webhook endpoints on a receiver in a process of its own.
 
 Items go out to all of them at a steady pace, by two installations at the same time, each in a process of its own and
-with a receiver of its own: with every endpoint healthy, and with a tenth that hang, reset, drip a byte a second or answer
-429 for an hour. Their items take turns, so that whatever else the machine has to do weighs on both alike. Compared is,
-over the same nine tenths, the time from the release of an item to the first byte of its request at the receiver.
+with a receiver of its own: with every endpoint healthy, and with a tenth that hang, reset, drip a byte a second or
+answer 429 for an hour. Their items take turns, so that whatever else the machine has to do weighs on both alike.
+Compared is, over the same nine tenths, the time from the release of an item to the first byte at the receiver.
 """
 
 from __future__ import annotations
