@@ -37,6 +37,7 @@ from config.settings import (
 )
 from content_queue.store import Store
 from publisher import clock as clocks
+from publisher.allowances import Rules, of_all
 from publisher.checklist import Checklist
 from publisher.clock import SECOND, Clock
 from publisher.desk import Desk
@@ -207,8 +208,9 @@ def _app(
     fitting = Fitting(workshop.channels, routes, addresses, lambda slug: column_names.get(slug, slug), editions)
     gate = Gate(files.checklist, _today(agency.zone, clock), fitting)
     signing = Signing(files.people.stages, {p.name: p.may_sign for p in files.people.people})
-    desk = Desk(store, gate, media, routes, signing, _defaults(settings, agency), clock)
-    health = Health(store, names, clock, oldest_due_seconds=settings.oldest_due_seconds)
+    desk = Desk(store, gate, media, routes, signing, _defaults(settings, agency), clock, workshop.quotas)
+    late = settings.oldest_due_seconds
+    health = Health(store, names, clock, oldest_due_seconds=late, quotas=workshop.quotas)
     return App(
         settings=settings,
         agency=agency,
@@ -353,6 +355,9 @@ class Workshop:
                 except ConfigError as error:
                     log.info("an account cannot be built here", extra={"channel": account.name, "why": str(error)})
         return self._buildable
+
+    def quotas(self) -> Rules:
+        return of_all({name: c.capabilities for name, c in self.channels().items()})
 
     def one(self, account: ChannelAccount, transports: Transports) -> Channel:
         where = f"channels.toml ({account.name})"

@@ -14,6 +14,7 @@ from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejecte
 from content_queue.model import Claimed, Outcome
 from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
 from publisher import doubts, retry
+from publisher.breaker import sign_of
 
 E = DeliveryEvent
 
@@ -122,6 +123,9 @@ def judge(
         look_at=doubts.next_look(capabilities, 0, now) if doubtful or awaits is Awaits.PLATFORM else None,
         deadline_at=doubts.doubt_deadline(now) if doubtful else doubts.deadline(awaits, now),
         evidence=facts,
+        sign=sign_of(answer),
+        visible=receipt is not None and not awaits and claimed.operation != Operation.RECALL,
+        probe=claimed.probe,
     )
     return Judgement(outcome, *_for_the_channel(answer, now))
 

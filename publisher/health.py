@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from content_queue.store import Store
+from publisher.allowances import Rules, spent
 from publisher.clock import SECOND, Clock
 
 WORKER_SILENT_SECONDS = 15  # workers report every few seconds
@@ -26,8 +27,17 @@ class Readiness:
 
 
 class Health:
-    def __init__(self, store: Store, names: Sequence[str], clock: Clock, *, oldest_due_seconds: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        names: Sequence[str],
+        clock: Clock,
+        *,
+        oldest_due_seconds: float,
+        quotas: Callable[[], Rules] = dict,
+    ) -> None:
         self._store, self._names, self._clock = store, tuple(names), clock
+        self._quotas = quotas
         self._oldest = oldest_due_seconds
 
     async def readiness(self) -> Readiness:
@@ -49,12 +59,14 @@ class Health:
         return Readiness(tuple(problems), {"oldest_due_seconds": max(late.values(), default=0.0)})
 
     async def oldest_due(self, now: int) -> dict[str, float]:
-        """channel -> seconds its oldest delivery has been due; channels that are parked on purpose left out."""
+        """channel -> seconds its oldest delivery has been due; channels that are parked on purpose left out, and
+        those that rest until their quota or their next probe."""
         scopes = {s.scope for s in await self._store.channels.switches()}
         if "all" in scopes or any(s.startswith("column:") for s in scopes):
             return {}
-        states = await self._store.channels.states()
-        parked = {n for n, s in states.items() if s.paused or s.closed or s.held_until > now}
+        states = await self._store.channels.unwell(now=now)
+        parked = {n for n, s in states.items() if s.paused or s.closed or s.held_until > now or s.silent_until > now}
+        parked |= set(spent(await self._store.quotas.left(self._quotas(), now=now)))
         names = [n for n in self._names if n not in parked and f"channel:{n}" not in scopes]
         due = await self._store.deliveries.oldest_due(names)
         return {n: (now - at) / SECOND for n, at in due.items() if at <= now}

@@ -59,6 +59,7 @@ class Worker:
         self._runners: set[asyncio.Task[None]] = set()
         self._shut: tuple[set[str], set[str], bool] = (set(), set(), False)
         self._refreshed = 0.0
+        self._quotas = {n: q for n, lane in self._lanes.items() if (q := lane.allowances.sending)}
         self.keyed = frozenset((n, o) for n, c in channels.items() for o in resendable(c.capabilities))
 
     # -- life ----------------------------------------------------------------------------------------------
@@ -117,7 +118,9 @@ class Worker:
             return REFRESH_SECONDS
         now = self._clock()
         token, lease = uuid.uuid4().hex, now + self._pace.lease
-        claimed = await self._store.deliveries.claim(rooms, token=token, worker=self.name, now=now, lease=lease)
+        claimed = await self._store.deliveries.claim(
+            rooms, token=token, worker=self.name, now=now, lease=lease, quotas=self._quotas
+        )
         if not claimed:
             return await self._until_due(list(rooms), now)
         self._tokens[token] += len(claimed)
@@ -130,9 +133,10 @@ class Worker:
 
     async def _until_due(self, names: list[str], claimed_at: int) -> float:
         """Seconds to sleep after a claim that found nothing. What was due then and not claimed rests under a
-        switch or is in another worker's hand: waiting for it at full speed helps nobody."""
-        due = await self._store.deliveries.next_due(names)
-        if due is None or due <= claimed_at:
+        switch or a quota, or is in another worker's hand: waiting for it at full speed helps nobody."""
+        found = await self._store.deliveries.oldest_due(names)
+        due = min((d for d in found.values() if d > claimed_at), default=None)
+        if due is None:
             return IDLE_SECONDS
         return min(max((due - self._clock()) / SECOND, 0.005), IDLE_SECONDS)
 
@@ -144,9 +148,11 @@ class Worker:
         resting, _, everything = self._shut
         if everything or self._stopping:
             return {}
-        ahead = self._pace.ahead
-        rooms = {n: lane.room(ahead) for n, lane in self._lanes.items() if n not in resting and lane.hungry(ahead)}
-        left = self._pace.in_hand - self.in_hand
+        ahead, at, now = self._pace.ahead, time.monotonic(), self._clock()
+        fit = [lane for n, lane in self._lanes.items() if n not in resting and lane.may_claim(now)]
+        rooms = {lane.name: lane.room(ahead, at) for lane in fit if lane.hungry(ahead, at)}
+        stuck = min(sum(lane.stuck(at) for lane in self._lanes.values()), self._pace.in_hand // 2)
+        left = self._pace.in_hand - self.in_hand + stuck
         if left <= 0:
             return {n: 1 for n in rooms if self._lanes[n].idle()}
         total = sum(rooms.values())
@@ -160,7 +166,7 @@ class Worker:
         """What is paused, held, closed or stopped; claims of those that have not left are given back."""
         if time.monotonic() - self._refreshed < REFRESH_SECONDS / 4:
             return
-        states = await self._store.channels.states()
+        states = await self._store.channels.unwell(now=self._clock())
         scopes = {s.scope for s in await self._store.channels.switches()}
         now = self._clock()
         names = {n for n, s in states.items() if _unfit(s, now)}
@@ -168,6 +174,8 @@ class Worker:
         columns = {s.removeprefix("column:") for s in scopes if s.startswith("column:")}
         self._shut = (names, columns, "all" in scopes)
         self._refreshed = time.monotonic()
+        for name, lane in self._lanes.items():
+            lane.known(states.get(name))
         back = [c for lane in self._lanes.values() for c in lane.queue if self._is_shut(c)]
         if back:
             gone = {c.id for c in back}
@@ -177,7 +185,8 @@ class Worker:
 
     def _is_shut(self, claimed: Claimed) -> bool:
         names, columns, everything = self._shut
-        shutting = self._lanes[claimed.channel].shutting > 0
+        lane = self._lanes[claimed.channel]
+        shutting = lane.shutting > 0 or (lane.broken and not claimed.probe)
         return everything or shutting or claimed.channel in names or claimed.column in columns
 
     async def _give_back(self, claims: list[Claimed]) -> None:
@@ -236,6 +245,9 @@ class Worker:
             await asyncio.sleep(BACKOFF_SECONDS)
             await self._give_back([claimed])
             return
+        if claimed.leave_by is not None and self._clock() >= claimed.leave_by:
+            await self._give_back([claimed])  # counted too long ago in a quota: it is claimed, and counted, again
+            return
         if not await self._may_leave(lane, claimed):
             self._forget(claimed.token)
             return
@@ -255,6 +267,7 @@ class Worker:
         if isinstance(answer, Exception) and str(judgement.outcome.reason).startswith("surprise_"):
             log.error("an adapter let a surprise escape", exc_info=answer, extra={"delivery": claimed.id})
         lane.shutting += _shuts(judgement)
+        lane.answered(judgement.outcome.sign, time.monotonic())
         self._done.append(judgement)
         self._finished.set()
 
@@ -294,7 +307,8 @@ class Worker:
         self._record_limit = RECORD_LIMIT
         for judgement in group:
             self._settled(judgement)
-        if any(self._lanes[j.outcome.channel].hungry(self._pace.ahead) for j in group):
+        at = time.monotonic()
+        if any(self._lanes[j.outcome.channel].hungry(self._pace.ahead, at) for j in group):
             self.wake()
 
     async def _keep(self, group: list[Judgement]) -> None:
@@ -306,13 +320,18 @@ class Worker:
             if judgement.close:
                 await self._store.channels.close(name, reason=judgement.close, actor="system", now=self._clock())
         outcomes = [j.outcome for j in group]
-        await self._store.deliveries.record(outcomes, holds=_holds(group), now=self._clock())
+        await self._store.deliveries.record(outcomes, holds=_holds(group), now=self._clock(), chance=self._chance)
 
     def _settled(self, judgement: Judgement) -> None:
         outcome = judgement.outcome
         self._forget(outcome.token)
+        lane = self._lanes[outcome.channel]
+        was = lane.broken
+        lane.recorded(outcome.sign)
+        if lane.broken or was:
+            self._refreshed = 0.0
         if _shuts(judgement):
-            self._lanes[outcome.channel].shutting -= 1
+            lane.shutting -= 1
             self._shut[0].add(outcome.channel)
             self._refreshed = 0.0
         evidence = outcome.evidence
