@@ -14,12 +14,18 @@ from sqlalchemy import Connection, text
 
 from content_queue.model import Outcome
 
+# What takes back or mends something comes before what is new, however long that has been due: two picks, each by an
+# index of its own, and the first of them fills the room first.
+URGENT, NEW = "operation <> 'publish'", "operation = 'publish'"
+
+_PG_PICK = (
+    "SELECT id FROM (SELECT id FROM deliveries WHERE channel = room.channel AND state = 'waiting' AND {kind} AND due_at <= :now"
+    " AND column_slug <> ALL(CAST(:stopped AS text[])) ORDER BY due_at, id LIMIT room.n FOR UPDATE SKIP LOCKED) AS p"
+)
 _PG_CLAIM = text(
     "WITH room AS (SELECT * FROM unnest(CAST(:names AS text[]), CAST(:rooms AS int[])) AS r(channel, n)), "
-    "picked AS (SELECT d.id FROM room CROSS JOIN LATERAL ("
-    " SELECT id FROM deliveries WHERE channel = room.channel AND state = 'waiting' AND due_at <= :now"
-    " AND column_slug <> ALL(CAST(:stopped AS text[]))"
-    " ORDER BY due_at, id LIMIT room.n FOR UPDATE SKIP LOCKED) d), "
+    "picked AS (SELECT d.id FROM room CROSS JOIN LATERAL (SELECT id FROM ("
+    f"{_PG_PICK.format(kind=URGENT)} UNION ALL {_PG_PICK.format(kind=NEW)}) AS u LIMIT room.n) d), "
     "taken AS (UPDATE deliveries SET state = 'claimed', token = :token, lease_until = :lease, updated_at = :now"
     # an array: the planner would take `picked` for a tenth of the queue and read the whole table beside it
     " WHERE deliveries.id = ANY(ARRAY(SELECT id FROM picked)) "
@@ -30,10 +36,14 @@ _PG_CLAIM = text(
 )
 
 # One row holds everything: every row that Python's driver fetches gives the interpreter lock away and waits for it.
+_SQLITE_ONE_PICK = (
+    "SELECT * FROM (SELECT id FROM deliveries WHERE channel = c.value AND state = 'waiting' AND {kind}"
+    " AND due_at <= ?1 AND column_slug NOT IN (SELECT value FROM json_each(?2)) ORDER BY due_at, id LIMIT ?3)"
+)
 _SQLITE_PICK = (
-    "SELECT json_group_array(json_array(c.value, (SELECT json_group_array(id) FROM ("
-    " SELECT id FROM deliveries WHERE channel = c.value AND state = 'waiting' AND due_at <= ?1"
-    " AND column_slug NOT IN (SELECT value FROM json_each(?2)) ORDER BY due_at, id LIMIT ?3)))) FROM json_each(?4) c"
+    "SELECT json_group_array(json_array(c.value, (SELECT json_group_array(id) FROM (SELECT id FROM ("
+    f"{_SQLITE_ONE_PICK.format(kind=URGENT)} UNION ALL {_SQLITE_ONE_PICK.format(kind=NEW)}) LIMIT ?3))))"
+    " FROM json_each(?4) c"
 )
 _SQLITE_CLAIM = (
     "UPDATE deliveries SET state = 'claimed', token = ?, lease_until = ?, updated_at = ?"
@@ -118,7 +128,7 @@ class ClaimedRow(NamedTuple):
 def claim(
     connection: Connection, rooms: Mapping[str, int], stopped: Sequence[str], token: str, now: int, lease: int
 ) -> list[ClaimedRow]:
-    """Takes up to `rooms[channel]` due deliveries of each channel; earliest due first within a channel."""
+    """Takes up to `rooms[channel]` due deliveries of each channel: recalls and corrections first, then by due time."""
     if connection.dialect.name == "sqlite":
         return _claim_sqlite(connection, rooms, stopped, token, now, lease)
     facts = {"names": list(rooms), "rooms": list(rooms.values()), "stopped": list(stopped)}
