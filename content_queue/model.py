@@ -124,6 +124,7 @@ class Claimed:
     `basis` is (remote id, url) of the earlier receipt that an edit or a recall acts on; `cause` and `note`
     are the typed reason and the public words of a correction or a withdrawal. `key_since` is when the
     idempotency key began to count (None: at the making), `doubted` says that an earlier attempt may have put it out.
+    `shown` (recalls only) are the receipts of everything of the item that was put out there, oldest first.
     """
 
     id: int
@@ -141,6 +142,7 @@ class Claimed:
     key_since: int | None = None
     doubted: bool = False
     basis: tuple[str, str] | None = None
+    shown: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from content_queue.store.log import AuditLog, continue_numbers
 from content_queue.store.lookback import LinkCheck, Lookback
 from content_queue.store.looks import Look, Looks
 from content_queue.store.marks import RevisionMark, revision_marks
+from content_queue.store.remaining import Remaining, Task
+from content_queue.store.restored import Restores, Standing, Suspects, Witness
 from content_queue.store.secrets import SealedSecret, Secrets
 from content_queue.store.shelf import Shelf, Shown
 from content_queue.store.signs import AccountSigns, Held, Signs, SignsNow, Unsettled
@@ -56,7 +58,9 @@ __all__ = [
     "Looks",
     "Notice",
     "Process",
+    "Remaining",
     "Reply",
+    "Restores",
     "RevisionMark",
     "SealedSecret",
     "Secrets",
@@ -65,16 +69,20 @@ __all__ = [
     "Shown",
     "Signs",
     "SignsNow",
+    "Standing",
     "Store",
     "StoreClosed",
     "StoreError",
+    "Suspects",
     "Switch",
+    "Task",
     "Token",
     "Tokens",
     "Turns",
     "Unknown",
     "Unsettled",
     "Wake",
+    "Witness",
     "revision_marks",
 ]
 
@@ -94,6 +102,8 @@ class Store:
         self.items = Items(self._db)
         self.deliveries = Deliveries(self._db)
         self.looks = Looks(self._db)
+        self.remaining = Remaining(self._db)
+        self.restores = Restores(self._db)
         self.channels = Channels(self._db)
         self.shelf = Shelf(self._db)
         self.access = Access(self._db)

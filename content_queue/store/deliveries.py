@@ -17,7 +17,7 @@ from content_queue.states import (
     follow,
     sources,
 )
-from content_queue.store import dialects, fanout, leases
+from content_queue.store import dialects, doubting, fanout, leases
 from content_queue.store.channels import hold_until, stopped_scopes
 from content_queue.store.engine import Conflict, Database
 from content_queue.store.items import lock_item
@@ -46,9 +46,10 @@ class Deliveries:
         actor: str,
         facts: Mapping[str, Any] | None = None,
         links: Sequence[str] = (),
+        dropped: doubting.Dropped = (),
     ) -> dict[str, int]:
         """See `fanout.release`."""
-        return await self._db.write(fanout.release, revision_id, names, now, actor, facts or {}, links)
+        return await self._db.write(fanout.release, revision_id, names, now, actor, facts or {}, links, dropped)
 
     async def withdraw(
         self, item_id: str, *, reason: str, note: str, now: int, actor: str
@@ -205,6 +206,7 @@ def _claim(
         return []
     append(connection, [line(now, "claimed", worker, ref=token, deliveries=sorted(r.id for r in rows))])
     bases = _bases(connection, [r.basis_id for r in rows if r.basis_id is not None])
+    shown = fanout.receipts(connection, [r.item_id for r in rows if r.operation == "recall"])
     return [
         Claimed(
             id=r.id,
@@ -222,6 +224,7 @@ def _claim(
             key_since=r.key_since,
             doubted=bool(r.doubted),
             basis=bases.get(r.basis_id) if r.basis_id is not None else None,
+            shown=shown.get((r.item_id, r.channel), ()) if r.operation == "recall" else (),
         )
         for r in rows
     ]

@@ -16,16 +16,21 @@ from content_queue.model import Outcome
 
 # What takes back or mends something comes before what is new, however long that has been due: two picks, each by an
 # index of its own, and the first of them fills the room first.
-URGENT, NEW = "operation <> 'publish'", "operation = 'publish'"
+KINDS = ("operation <> 'publish'", "operation = 'publish'")
+
+
+def _both(pick: str) -> str:
+    return " UNION ALL ".join(pick.replace("{kind}", kind) for kind in KINDS)
+
 
 _PG_PICK = (
-    "SELECT id FROM (SELECT id FROM deliveries WHERE channel = room.channel AND state = 'waiting' AND {kind} AND due_at <= :now"
+    "SELECT id FROM (SELECT id FROM deliveries WHERE channel = room.channel AND state = 'waiting' AND {kind}"
+    " AND due_at <= :now"
     " AND column_slug <> ALL(CAST(:stopped AS text[])) ORDER BY due_at, id LIMIT room.n FOR UPDATE SKIP LOCKED) AS p"
 )
-_PG_CLAIM = text(
+_PG_CLAIMING = (
     "WITH room AS (SELECT * FROM unnest(CAST(:names AS text[]), CAST(:rooms AS int[])) AS r(channel, n)), "
-    "picked AS (SELECT d.id FROM room CROSS JOIN LATERAL (SELECT id FROM ("
-    f"{_PG_PICK.format(kind=URGENT)} UNION ALL {_PG_PICK.format(kind=NEW)}) AS u LIMIT room.n) d), "
+    "picked AS (SELECT d.id FROM room CROSS JOIN LATERAL (SELECT id FROM ({picks}) AS u LIMIT room.n) d), "
     "taken AS (UPDATE deliveries SET state = 'claimed', token = :token, lease_until = :lease, updated_at = :now"
     # an array: the planner would take `picked` for a tenth of the queue and read the whole table beside it
     " WHERE deliveries.id = ANY(ARRAY(SELECT id FROM picked)) "
@@ -34,17 +39,18 @@ _PG_CLAIM = text(
     "SELECT CAST(coalesce(json_agg(json_build_array(id, item_id, revision_id, revision, channel, operation, attempts,"
     " created_at, basis_id, column_slug, cause, note, key_since, doubted)), '[]') AS text) FROM taken"
 )
+_PG_CLAIM = text(_PG_CLAIMING.replace("{picks}", _both(_PG_PICK)))
 
 # One row holds everything: every row that Python's driver fetches gives the interpreter lock away and waits for it.
 _SQLITE_ONE_PICK = (
     "SELECT * FROM (SELECT id FROM deliveries WHERE channel = c.value AND state = 'waiting' AND {kind}"
     " AND due_at <= ?1 AND column_slug NOT IN (SELECT value FROM json_each(?2)) ORDER BY due_at, id LIMIT ?3)"
 )
-_SQLITE_PICK = (
-    "SELECT json_group_array(json_array(c.value, (SELECT json_group_array(id) FROM (SELECT id FROM ("
-    f"{_SQLITE_ONE_PICK.format(kind=URGENT)} UNION ALL {_SQLITE_ONE_PICK.format(kind=NEW)}) LIMIT ?3))))"
-    " FROM json_each(?4) c"
+_SQLITE_PICKING = (
+    "SELECT json_group_array(json_array(c.value, (SELECT json_group_array(id) FROM (SELECT id FROM ({picks})"
+    " LIMIT ?3)))) FROM json_each(?4) c"
 )
+_SQLITE_PICK = _SQLITE_PICKING.replace("{picks}", _both(_SQLITE_ONE_PICK))
 _SQLITE_CLAIM = (
     "UPDATE deliveries SET state = 'claimed', token = ?, lease_until = ?, updated_at = ?"
     " WHERE id IN (SELECT value FROM json_each(?)) AND state = 'waiting'"
