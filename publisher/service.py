@@ -55,7 +55,10 @@ class Service:
         self._stoppers: list[Callable[[], None]] = []
         self.metrics = Metrics(app.store, app.health, app.clock)
         self._dropped = frozenset(
-            (a.name, o) for a in app.accounts if a.on for o in resendable(kinds()[a.kind].capabilities)
+            (a.name, o)
+            for a in app.accounts
+            if a.on and a.kind in kinds()
+            for o in resendable(kinds()[a.kind].capabilities)
         )
         self._watch = Watch(app.store, app.settings.witness_file, self._dropped, app.clock)
         self.port: int | None = None

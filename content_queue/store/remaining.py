@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select, text
 
 from content_queue.model import Delivery
 from content_queue.states import DELIVERED, DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
@@ -28,6 +28,8 @@ NOTHING_TO_DO = "Delivery {id} is {state}; nothing about it waits for a person."
 NO_PLACE = "Delivery {id} was never taken by {channel}; say where it is."
 STILL_DOUBTFUL = "Delivery {id} may be out; say where it is, or that it is not out."
 DROPPED = "dropped"
+# As the index has it: SQLite takes a partial index only where a query says its condition.
+TROUBLE = text("deliveries.state IN ('failed', 'in_doubt')")
 
 # What a person's "it is done" makes of a delivery.
 _DONE: Mapping[DeliveryState, tuple[DeliveryEvent, str]] = MappingProxyType(
@@ -78,11 +80,12 @@ def _waits(now: int) -> Sequence[Any]:
         .exists()
     )
     late = or_(_d.look_at.is_(None), _d.deadline_at < now)  # the platform should have said something
+    taken = and_(_d.state == S.SENT, _d.awaits != "")
     return (
-        _d.state == S.IN_DOUBT,
-        and_(_d.state == S.SENT, _d.awaits == fanout.PERSON),
-        and_(_d.state == S.SENT, _d.awaits == fanout.PLATFORM, late),
-        and_(_d.state == S.FAILED, _d.operation != "publish", _d.reason != DROPPED, ~overtaken),
+        and_(TROUBLE, _d.state == S.IN_DOUBT),
+        and_(taken, _d.awaits == fanout.PERSON),
+        and_(taken, _d.awaits == fanout.PLATFORM, late),
+        and_(TROUBLE, _d.state == S.FAILED, _d.operation != "publish", _d.reason != DROPPED, ~overtaken),
     )
 
 

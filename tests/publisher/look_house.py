@@ -11,6 +11,7 @@ from channels.contract import Capabilities, Channel, Idempotency, Post, Presence
 from channels.verdicts import Awaits, OutcomeUnknown, Receipt
 from content_queue.model import Claimed, Delivery, NewRevision, Signoff
 from content_queue.store import Store
+from publisher.commands.replay import Replay, compare
 from publisher.content import Content, Openness
 from publisher.delivery import judge, must_start_first, send
 from publisher.posts import Addresses, Posts
@@ -88,6 +89,15 @@ def lost(put: bool) -> Callable[[Wall, Post], Receipt]:
         raise OutcomeUnknown("broken_answer")
 
     return answer
+
+
+async def log_tells_the_same(store: Store) -> None:
+    """What auditors replay is what the tables say, and the books balance."""
+    replay = Replay()
+    for entry in sorted(await store.log.recent(limit=100_000), key=lambda e: e.id):
+        replay.feed(entry.kind, entry.item_id, entry.delivery_id, entry.body)
+    assert list(compare(replay.told, await store.deliveries.listing(limit=100_000))) == []
+    assert (await store.deliveries.books()).balanced
 
 
 @dataclass

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from look_house import ABSENT, LIVE, REFUSED, UNKNOWN, Queue, SeenWall, Wall, lost
+from look_house import ABSENT, LIVE, REFUSED, UNKNOWN, Queue, SeenWall, Wall, log_tells_the_same, lost
 
 from channels.contract import Capabilities, Idempotency, Sighting
 from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
@@ -16,6 +17,12 @@ from content_queue.store import Conflict, Store
 from publisher import doubts, retry
 
 S = DeliveryState
+
+
+@pytest.fixture(autouse=True)
+async def _told(store: Store) -> AsyncIterator[None]:
+    yield
+    await log_tells_the_same(store)
 
 
 def queue(store: Store, clock: Any, *channels: Wall) -> Queue:

@@ -3,10 +3,11 @@ a person to do about it."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
 import pytest
-from look_house import Queue, SeenWall, Wall, lost
+from look_house import Queue, SeenWall, Wall, log_tells_the_same, lost
 
 from channels.contract import Post
 from channels.verdicts import Awaits, Deferred, Receipt, Rejected
@@ -14,6 +15,12 @@ from content_queue.states import DeliveryState
 from content_queue.store import Conflict, Store
 
 S = DeliveryState
+
+
+@pytest.fixture(autouse=True)
+async def _told(store: Store) -> AsyncIterator[None]:
+    yield
+    await log_tells_the_same(store)
 
 
 class Teller(Wall):

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from look_house import KEPT, Queue, SeenWall, Wall
+from look_house import KEPT, Queue, SeenWall, Wall, log_tells_the_same
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -143,6 +143,7 @@ async def house(
     made = House(database_url, log_key, clock, tmp_path)
     await made.open()
     yield made
+    await log_tells_the_same(made.store)
     await made.store.close()
     made.backups.clear()
 
