@@ -224,8 +224,8 @@ def load_settings() -> Settings:
 
 def rehearsing(settings: Settings) -> Settings:
     """The same service in a data folder of its own: what is rehearsed never mixes with what is real."""
-    apart = {"data_dir": settings.data_dir / "sandbox", "database_url": "", "allow_networks": (), "sandbox": True}
-    return settings.model_copy(update=apart)
+    apart = {"data_dir": settings.data_dir / "sandbox", "database_url": "", "witness": None}
+    return settings.model_copy(update={**apart, "allow_networks": (), "sandbox": True})
 
 
 def load_agency(config_dir: Path) -> Agency:

@@ -143,7 +143,8 @@ class Service:
         self._stoppers.append(refresher.stop)
         self._tasks.append(asyncio.create_task(refresher.run(), name="Refresher"))
         listening = app.workshop.channels()
-        reconciler = Reconciler(app.store, listening, self._posts(), app.clock)
+        observe = self.metrics.settlement
+        reconciler = Reconciler(app.store, listening, self._posts(), app.clock, observe=observe)
         parts = WebParts(
             reception=Reception(app.store, listening, reconciler, app.clock),
             desk=app.desk,
