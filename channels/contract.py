@@ -22,6 +22,10 @@ class Idempotency(StrEnum):
     NONE = "none"
 
 
+# Reasons of a withdrawal with which the title may still be read: nothing in it had to be hidden.
+HARMLESS = frozenset({"error", "superseded", "expired"})
+
+
 @dataclass(frozen=True, slots=True)
 class Quota:
     """At most `limit` requests of `operations` in any `seconds`; with `daily`, in one calendar day of Asia/Shanghai,
@@ -120,6 +124,11 @@ class Post:
     note: str = ""
     wording: str = ""
     derived_from: str = ""
+
+    @property
+    def hushed(self) -> bool:
+        """Whether what is sent now must repeat neither title nor text: they may be what had to be taken back."""
+        return self.operation is Operation.RECALL and self.reason not in HARMLESS
 
 
 class Channel(Protocol):

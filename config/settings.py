@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     request_seconds: float = Field(20, gt=0, le=600)
     # /readyz fails when a delivery that could go has been due for longer than this.
     oldest_due_seconds: float = Field(120, gt=0)
+    # What remembers how far the log had come; keep it outside of what is backed up and restored. Unset: in data_dir.
+    witness: Path | None = None
     seal_seconds: float = Field(1.0, gt=0, le=60)
     # Base64 of 32 bytes: seals the secrets and access tokens that are kept in the database. Older keys (with commas
     # between them) still open what they sealed.
@@ -90,6 +92,10 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{(self.data_dir / 'gongbao.db').resolve()}"
+
+    @property
+    def witness_file(self) -> Path:
+        return self.witness or self.data_dir / "witness.json"
 
     @property
     def public_url(self) -> str:
@@ -218,8 +224,8 @@ def load_settings() -> Settings:
 
 def rehearsing(settings: Settings) -> Settings:
     """The same service in a data folder of its own: what is rehearsed never mixes with what is real."""
-    apart = {"data_dir": settings.data_dir / "sandbox", "database_url": "", "allow_networks": (), "sandbox": True}
-    return settings.model_copy(update=apart)
+    apart = {"data_dir": settings.data_dir / "sandbox", "database_url": "", "witness": None}
+    return settings.model_copy(update={**apart, "allow_networks": (), "sandbox": True})
 
 
 def load_agency(config_dir: Path) -> Agency:

@@ -127,6 +127,7 @@ class Claimed:
     idempotency key began to count (None: at the making), `doubted` says that an earlier attempt may have put it out.
     `probe`: the account gave no answers and this one finds out whether it does again. `counted` are the quotas it was
     counted in, with the slice of each; then it leaves before `leave_by` or is given back.
+    `shown` (recalls only) are the receipts of everything of the item that was put out there, oldest first.
     """
 
     id: int
@@ -147,6 +148,7 @@ class Claimed:
     probe: bool = False
     counted: tuple[tuple[str, int], ...] = ()
     leave_by: int | None = None
+    shown: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,14 @@ deliveries = Table(
         postgresql_where=text("state = 'waiting'"),
     ),
     Index(
+        "ix_deliveries_urgent",
+        "channel",
+        "due_at",
+        "id",
+        sqlite_where=text("state = 'waiting' AND operation <> 'publish'"),
+        postgresql_where=text("state = 'waiting' AND operation <> 'publish'"),
+    ),
+    Index(
         "ix_deliveries_lease",
         "lease_until",
         sqlite_where=text("token IS NOT NULL"),

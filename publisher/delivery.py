@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from channels.contract import Capabilities, Channel, Editable, FollowUp, Idempotency, Operation, Post, Recallable
 from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
@@ -64,15 +64,18 @@ def resendable(capabilities: Capabilities) -> frozenset[str]:
     return frozenset(o for o in Operation if capabilities.of(o) is not Idempotency.NONE)
 
 
-async def send(channel: Channel, post: Post) -> Receipt | Verdict | Exception:
-    """One request. Every surprise is handed back as a value; cancellation passes through."""
+async def send(
+    channel: Channel, post: Post, shown: Sequence[tuple[str, str]] = ()
+) -> Receipt | Verdict | Exception:
+    """One request. Every surprise is handed back as a value; cancellation passes through. `shown` are the receipts
+    of all that a recall has to take down."""
     try:
         if post.operation is Operation.PUBLISH:
             return await channel.publish(post)
         if post.operation is Operation.EDIT and isinstance(channel, Editable):
             return await channel.edit(post)
         if post.operation is Operation.RECALL and isinstance(channel, Recallable):
-            return await channel.recall(post)
+            return await _recall(channel, post, shown)
         if isinstance(channel, FollowUp):
             return await channel.follow_up(post)
         if post.operation is Operation.EDIT:
@@ -80,6 +83,19 @@ async def send(channel: Channel, post: Post) -> Receipt | Verdict | Exception:
         return Rejected("cannot_recall", f"{channel.kind} cannot take a post down")
     except Exception as surprise:
         return surprise
+
+
+def posts_of(channel: Channel, post: Post, shown: Sequence[tuple[str, str]]) -> list[Post]:
+    """What a recall is about, one post each: where corrections are posts of their own, several are out."""
+    if isinstance(channel, Editable) or len(shown) < 2:
+        return [post]
+    return [replace(post, remote=Receipt(*receipt)) for receipt in shown]
+
+
+async def _recall(channel: Recallable, post: Post, shown: Sequence[tuple[str, str]]) -> Receipt:
+    """The newest first; one that fails leaves the rest to the next attempt, for which what is down is down."""
+    receipts = [await channel.recall(one) for one in reversed(posts_of(cast(Channel, channel), post, shown))]
+    return next((r for r in receipts if r.awaits), receipts[-1])
 
 
 def judge(
@@ -105,6 +121,8 @@ def judge(
         facts |= {"reason": reason, "detail": _detail(answer)}
     elif awaits:
         facts |= {"awaits": awaits, "reason": reason}
+    if claimed.operation == Operation.RECALL:
+        facts["since_ms"] = (now - claimed.created_at) // 1000  # the withdrawal made it
     doubtful = state is DeliveryState.IN_DOUBT
     outcome = Outcome(
         delivery_id=claimed.id,
@@ -121,13 +139,22 @@ def judge(
         reason=reason,
         awaits=awaits,
         look_at=doubts.next_look(capabilities, 0, now) if doubtful or awaits is Awaits.PLATFORM else None,
-        deadline_at=doubts.doubt_deadline(now) if doubtful else doubts.deadline(awaits, now),
+        deadline_at=_deadline(claimed.operation, state, awaits, now),
         evidence=facts,
         sign=sign_of(answer),
         visible=receipt is not None and not awaits and claimed.operation != Operation.RECALL,
         probe=claimed.probe,
     )
     return Judgement(outcome, *_for_the_channel(answer, now))
+
+
+def _deadline(operation: str, state: DeliveryState, awaits: Awaits, now: int) -> int | None:
+    """When a person should have dealt with it. What the platform could not take back or mend is theirs to do."""
+    if state is DeliveryState.IN_DOUBT:
+        return doubts.doubt_deadline(now)
+    if state is DeliveryState.FAILED and operation != Operation.PUBLISH:
+        return doubts.deadline(Awaits.PERSON, now)
+    return doubts.deadline(awaits, now)
 
 
 @cache

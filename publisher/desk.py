@@ -278,11 +278,31 @@ class Desk:
             raise _as_problem(error) from error
 
     async def seen_live(self, delivery_id: int, *, url: str, actor: str, reason: str) -> Delivery:
-        """A person has seen a delivery in doubt live at `url`."""
+        """A person has seen it live at `url`: a delivery in doubt, or one that somebody had to put out by hand."""
         try:
-            return await self._store.deliveries.settle_doubt(
-                delivery_id, url=url, remote_id="", now=self._clock(), actor=actor, reason=reason
+            if (await self._store.deliveries.get(delivery_id)).operation == "recall":
+                raise Refused(
+                    "still_live",
+                    bilingual("Delivery {id} takes a post down; a post that is live is not down.", id=delivery_id),
+                    bilingual("Say that it is done when the post is gone, or that it is not, to send it again."),
+                )
+            return await self._store.remaining.done(
+                delivery_id, url=url, now=self._clock(), actor=actor, reason=reason
             )
+        except (Conflict, Unknown) as error:
+            raise _as_problem(error) from error
+
+    async def done_by_hand(self, delivery_id: int, *, actor: str, reason: str) -> Delivery:
+        """A person did on the platform what the machine could not. Raises `NotFound`, `Refused`."""
+        try:
+            return await self._store.remaining.done(delivery_id, url="", now=self._clock(), actor=actor, reason=reason)
+        except (Conflict, Unknown) as error:
+            raise _as_problem(error) from error
+
+    async def drop(self, delivery_id: int, *, actor: str, reason: str) -> Delivery:
+        """What waits for a person will not be done. Raises `NotFound`, `Refused`."""
+        try:
+            return await self._store.remaining.drop(delivery_id, now=self._clock(), actor=actor, reason=reason)
         except (Conflict, Unknown) as error:
             raise _as_problem(error) from error
 

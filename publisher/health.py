@@ -46,9 +46,12 @@ class Health:
             seen = [p for p in await self._store.access.processes() if "worker" in p.roles]
             late = await self.oldest_due(now)
             waiting_since = await self._store.items.next_due()
+            restored = await self._store.restores.standing()
         except Exception as error:
             return Readiness((("database", f"the database cannot be read ({type(error).__name__})"),))
         problems = []
+        if restored is not None:
+            problems.append(("restored", "an older database was restored; an operator must look and start again"))
         if not any(now - p.seen_at < WORKER_SILENT_SECONDS * SECOND for p in seen):
             problems.append(("no_worker", "no worker consumes the queue"))
         if late and (age := max(late.values())) > self._oldest:

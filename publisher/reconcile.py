@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
 
 from channels.contract import Channel, Confirmable, Operation, Presence, Sighting
-from channels.verdicts import Receipt, Verdict
+from channels.verdicts import Awaits, Receipt, Verdict
 from content_queue.states import DeliveryState
 from content_queue.store import Look, Store
-from publisher import doubts
+from publisher import doubts, retry
 from publisher.allowances import allowances
 from publisher.clock import SECOND, Clock
+from publisher.delivery import posts_of
 from publisher.loops import Loop
 from publisher.posts import HashMismatch, Posts
 
@@ -28,12 +32,43 @@ HOLD_SECONDS = 120  # how long a look may take before another process may make i
 REFUSED = "refused_later"
 
 
+class Seen(StrEnum):
+    """What a look makes of a delivery."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    REFUSED = "refused"
+    NOTHING = "nothing"
+
+
+_FOR_A_RECALL = MappingProxyType(
+    {
+        Presence.LIVE: Presence.ABSENT,
+        Presence.ABSENT: Presence.LIVE,
+        Presence.REFUSED: Presence.LIVE,
+        Presence.UNKNOWN: Presence.UNKNOWN,
+    }
+)
+
+
 class Reconciler(Loop):
     """Runs beside the worker. Two of them never settle the same delivery: the move is fenced."""
 
-    def __init__(self, store: Store, channels: Mapping[str, Channel], posts: Posts, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, Channel],
+        posts: Posts,
+        clock: Clock,
+        *,
+        chance: Callable[[], float] = random.random,
+        observe: Callable[[str, str, float | None], None] = lambda *_: None,
+    ) -> None:
+        """`observe` hears of every look (for metrics): channel, what became of it, seconds since the doubt began (None
+        when it is still unsettled)."""
         super().__init__()
         self._store, self._channels, self._posts, self._clock = store, channels, posts, clock
+        self._chance, self._observe = chance, observe
 
     async def step(self) -> float:
         """Makes the looks that are due; answers the seconds until the next."""
@@ -43,7 +78,7 @@ class Reconciler(Loop):
         await asyncio.gather(*(self._guarded(look) for look in due))
         if len(due) == AT_ONCE:
             return 0.0
-        at = await self._store.looks.next_due()
+        at = await self._store.looks.next_due(list(self._channels))
         return IDLE_SECONDS if at is None else min(max((at - self._clock()) / SECOND, 0.2), IDLE_SECONDS)
 
     async def _guarded(self, look: Look) -> None:
@@ -78,7 +113,9 @@ class Reconciler(Loop):
         receipt = Receipt(delivery.remote_id, delivery.url) if delivery.remote_id else None
         try:
             post = await self._posts.of(look.claimed)
-            return await channel.confirm(post, receipt)
+            shown = posts_of(self._channels[delivery.channel], post, look.claimed.shown)
+            sightings = [await channel.confirm(one, receipt) for one in shown]
+            return next((s for s in sightings if s.presence is not Presence.ABSENT), sightings[-1])
         except HashMismatch:
             return Sighting(Presence.UNKNOWN, detail="hash_mismatch")
         except Verdict as verdict:
@@ -87,24 +124,39 @@ class Reconciler(Loop):
             log.error("a look let a surprise escape", exc_info=surprise, extra={"delivery": delivery.id})
             return Sighting(Presence.UNKNOWN, detail=f"surprise_{type(surprise).__name__}")
 
-    async def apply(self, look: Look, sighting: Sighting, looked_at: int) -> None:
-        """Records what was seen, by a look or from the platform's own word."""
-        looks, now, delivery = self._store.looks, self._clock(), look.delivery
-        capabilities = self._channels[delivery.channel].capabilities
-        presence = sighting.presence
-        there, gone = (Presence.LIVE, Presence.ABSENT)
-        if delivery.operation == Operation.RECALL:  # a recall is there when its post is not
-            there, gone = gone, there
-        if presence is there:
-            receipt = sighting.receipt or Receipt(delivery.remote_id, delivery.url)
-            await looks.found(look, remote_id=receipt.remote_id, url=receipt.url, detail=sighting.detail, now=now)
-            return
+    async def apply(self, look: Look, sighting: Sighting, looked_at: int) -> bool:
+        """Records what was seen, by a look or from the platform's own word. False when it came too late: a person or
+        another look has settled it meanwhile."""
+        now = self._clock()
+        outcome = self._verdict(look, sighting.presence, looked_at)
+        recorded = await self._record(look, sighting, outcome, now)
+        if recorded:
+            settled = outcome is not Seen.NOTHING
+            self._observe(look.delivery.channel, str(outcome), (now - look.since) / SECOND if settled else None)
+        return recorded
+
+    def _verdict(self, look: Look, presence: Presence, looked_at: int) -> Seen:
+        delivery = look.delivery
+        if delivery.operation == Operation.RECALL:  # a recall is there when its post is not, whoever removed it
+            presence = _FOR_A_RECALL[presence]
+        if presence is Presence.LIVE:
+            return Seen.FOUND
         if presence is Presence.REFUSED:
-            await looks.refused(look, reason=REFUSED, detail=sighting.detail, now=now)
-            return
-        proven = presence is gone and doubts.proves_absence(capabilities, look.since, looked_at)
-        if proven and delivery.state is DeliveryState.IN_DOUBT:
-            await looks.absent(look, detail=sighting.detail, now=now)
-            return
-        at = doubts.next_look(capabilities, delivery.looks, now)
-        await looks.later(look, look_at=at, detail=sighting.detail or str(presence), now=now)
+            return Seen.REFUSED
+        capabilities = self._channels[delivery.channel].capabilities
+        proven = presence is Presence.ABSENT and doubts.proves_absence(capabilities, look.since, looked_at)
+        return Seen.ABSENT if proven and delivery.state is DeliveryState.IN_DOUBT else Seen.NOTHING
+
+    async def _record(self, look: Look, sighting: Sighting, outcome: Seen, now: int) -> bool:
+        looks, delivery, detail = self._store.looks, look.delivery, sighting.detail
+        if outcome is Seen.FOUND:
+            receipt = sighting.receipt or Receipt(delivery.remote_id, delivery.url)
+            return await looks.found(look, remote_id=receipt.remote_id, url=receipt.url, detail=detail, now=now)
+        if outcome is Seen.REFUSED:
+            by = None if delivery.operation == Operation.PUBLISH else doubts.deadline(Awaits.PERSON, now)
+            return await looks.refused(look, reason=REFUSED, detail=detail, deadline_at=by, now=now)
+        if outcome is Seen.ABSENT:
+            due = retry.next_due(max(delivery.attempts, 1), now, self._chance)
+            return await looks.absent(look, due_at=due, detail=detail, now=now)
+        at = doubts.next_look(self._channels[delivery.channel].capabilities, delivery.looks, now)
+        return await looks.later(look, look_at=at, detail=detail or str(sighting.presence), now=now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from typing import Any
 
 from content_queue.model import Revision
 from content_queue.store import Conflict, Store
@@ -26,12 +27,19 @@ class Releaser(Loop):
     """Runs beside the worker. Two of them never release the same revision: the move is fenced."""
 
     def __init__(
-        self, store: Store, gate: Gate, routes: Routes, clock: Clock, addresses: Addresses | None = None
+        self,
+        store: Store,
+        gate: Gate,
+        routes: Routes,
+        clock: Clock,
+        addresses: Addresses | None = None,
+        dropped: frozenset[tuple[str, str]] = frozenset(),
     ) -> None:
-        """`addresses` None: nobody looks at the links again."""
+        """`addresses` None: nobody looks at the links again. `dropped` are (channel, operation) whose repeats the
+        platform drops."""
         super().__init__()
         self._store, self._gate, self._routes, self._clock = store, gate, routes, clock
-        self._addresses = addresses
+        self._addresses, self._dropped = addresses, dropped
 
     async def step(self) -> float:
         """Releases what is due; answers the seconds until the next look."""
@@ -71,8 +79,9 @@ class Releaser(Loop):
         facts = {"hash": revision.content_hash, "ruleset": verdict.report.ruleset}
         names = self._routes.of(content)
         links = links_of(content, revision.item_id, self._addresses) if self._addresses else ()
+        more: dict[str, Any] = {"facts": facts, "links": links, "dropped": self._dropped}
         await self._store.deliveries.release(
-            revision.id, names, now=self._clock(), actor=ACTOR, facts=facts, links=links
+            revision.id, names, now=self._clock(), actor=ACTOR, **more
         )
 
     async def _hold(self, revision: Revision, report: dict[str, object]) -> None:

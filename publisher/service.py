@@ -30,6 +30,7 @@ from publisher.shelf import StoreShelfReader
 from publisher.web.refresher import Refresher
 from publisher.web.renditions import Renditions
 from publisher.web.server import WebParts, serve_vitals, serve_web
+from publisher.witness import Watch
 from publisher.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -53,9 +54,18 @@ class Service:
         self._tasks: list[asyncio.Task[None]] = []
         self._stoppers: list[Callable[[], None]] = []
         self.metrics = Metrics(app.store, app.health, app.clock)
+        self._dropped = frozenset(
+            (a.name, o)
+            for a in app.accounts
+            if a.on and a.kind in kinds()
+            for o in resendable(kinds()[a.kind].capabilities)
+        )
+        self._watch = Watch(app.store, app.settings.witness_file, self._dropped, app.clock)
         self.port: int | None = None
 
     async def start(self) -> None:
+        if self._sends:
+            await self._watch.check()  # before anything is claimed: is this the database that we knew?
         schedule = Schedule()
         schedule.every(SIGN_OF_LIFE_SECONDS, "sign-of-life", self._sign_of_life)
         if "worker" in self.roles:
@@ -83,7 +93,7 @@ class Service:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stack.aclose()
         if "scheduler" in self.roles:
-            await self.app.store.log.seal(now=self.app.clock())
+            await self._seal()
         with contextlib.suppress(Exception):
             await self.app.store.access.gone(self.name)
 
@@ -108,8 +118,8 @@ class Service:
         worker = Worker(
             app.store, channels, posts, name=self.name, clock=app.clock, pace=pace, observe=self.metrics.attempt
         )
-        releaser = Releaser(app.store, app.gate, app.routes, app.clock, app.addresses)
-        reconciler = Reconciler(app.store, channels, posts, app.clock)
+        releaser = Releaser(app.store, app.gate, app.routes, app.clock, app.addresses, worker.keyed)
+        reconciler = Reconciler(app.store, channels, posts, app.clock, observe=self.metrics.settlement)
         self.worker = worker
         checkups = Checkups(app.store, channels, app.clock)
         for part in (worker, releaser, reconciler, checkups):
@@ -133,7 +143,8 @@ class Service:
         self._stoppers.append(refresher.stop)
         self._tasks.append(asyncio.create_task(refresher.run(), name="Refresher"))
         listening = app.workshop.channels()
-        reconciler = Reconciler(app.store, listening, self._posts(), app.clock)
+        observe = self.metrics.settlement
+        reconciler = Reconciler(app.store, listening, self._posts(), app.clock, observe=observe)
         parts = WebParts(
             reception=Reception(app.store, listening, reconciler, app.clock),
             desk=app.desk,
@@ -162,7 +173,7 @@ class Service:
 
     def _plan(self, schedule: Schedule) -> None:
         app = self.app
-        schedule.every(app.settings.seal_seconds, "seal", lambda: app.store.log.seal(now=app.clock()))
+        schedule.every(app.settings.seal_seconds, "seal", self._seal)
         schedule.every(REAP_SECONDS, "leases", self._reap)
         schedule.every(EXPIRY_SECONDS, "expiry", self._expire)
 
@@ -170,14 +181,23 @@ class Service:
         now = self.app.clock()
         process = Process(self.name, self.roles, self._started_at, now)
         await self.app.store.access.seen(process, forget_before=now - FORGET_PROCESS_SECONDS * SECOND)
+        if self._sends:
+            await self._watch.check()
+
+    @property
+    def _sends(self) -> bool:
+        return bool({"worker", "scheduler"} & set(self.roles))
+
+    async def _seal(self) -> None:
+        """Nothing is sealed on top of a restored log unnoticed; what was sealed is remembered at once."""
+        await self._watch.check()
+        if await self.app.store.log.seal(now=self.app.clock()):
+            await self._watch.check()
 
     async def _reap(self) -> None:
         """Every process knows every channel's promise, so any of them may take back what a dead one held."""
-        keyed = frozenset(
-            (a.name, o) for a in self.app.accounts if a.on for o in resendable(kinds()[a.kind].capabilities)
-        )
         gone = await self.app.store.deliveries.expire_leases(
-            now=self.app.clock(), resend=keyed, backoff=RESEND_AFTER_CRASH
+            now=self.app.clock(), resend=self._dropped, backoff=RESEND_AFTER_CRASH
         )
         if gone:
             log.warning("leases ran out", extra={"deliveries": [d.id for d in gone]})

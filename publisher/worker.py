@@ -11,7 +11,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
-from channels.contract import Channel
+from channels.contract import Channel, Operation
 from channels.verdicts import Receipt, Rejected, Verdict
 from content_queue.model import ChannelState, Claimed
 from content_queue.store import Store
@@ -125,8 +125,12 @@ class Worker:
             return await self._until_due(list(rooms), now)
         self._tokens[token] += len(claimed)
         self._leases[token] = lease
-        for c in claimed:
-            self._lanes[c.channel].queue.append(c)
+        for c in sorted(claimed, key=lambda c: c.operation == Operation.RECALL):
+            queue = self._lanes[c.channel].queue
+            if c.operation == Operation.RECALL:
+                queue.appendleft(c)  # what is already in hand and new can wait
+            else:
+                queue.append(c)
         for name in {c.channel for c in claimed}:
             self._staff(self._lanes[name])
         return REFRESH_SECONDS  # a lane that runs dry wakes us
@@ -254,7 +258,8 @@ class Worker:
         began, started = time.perf_counter(), self._clock()
         answer: Receipt | Verdict | Exception | None = may_send(claimed, lane.channel.capabilities, started)
         if answer is None:
-            answer = await send(lane.channel, post) if post else Rejected("hash_mismatch", "not the signed bytes")
+            wrong = Rejected("hash_mismatch", "not the signed bytes")
+            answer = await send(lane.channel, post, claimed.shown) if post else wrong
         seconds = time.perf_counter() - began
         judgement = judge(
             claimed,

@@ -26,6 +26,8 @@ from content_queue.store.lookback import LinkCheck, Lookback
 from content_queue.store.looks import Look, Looks
 from content_queue.store.marks import RevisionMark, revision_marks
 from content_queue.store.quotas import Quotas
+from content_queue.store.remaining import Remaining, Task
+from content_queue.store.restored import Restores, Standing, Suspects, Witness
 from content_queue.store.secrets import SealedSecret, Secrets
 from content_queue.store.shelf import Shelf, Shown
 from content_queue.store.signs import AccountSigns, Held, Signs, SignsNow, Unsettled
@@ -58,7 +60,9 @@ __all__ = [
     "Notice",
     "Process",
     "Quotas",
+    "Remaining",
     "Reply",
+    "Restores",
     "RevisionMark",
     "SealedSecret",
     "Secrets",
@@ -67,16 +71,20 @@ __all__ = [
     "Shown",
     "Signs",
     "SignsNow",
+    "Standing",
     "Store",
     "StoreClosed",
     "StoreError",
+    "Suspects",
     "Switch",
+    "Task",
     "Token",
     "Tokens",
     "Turns",
     "Unknown",
     "Unsettled",
     "Wake",
+    "Witness",
     "revision_marks",
 ]
 
@@ -96,6 +104,8 @@ class Store:
         self.items = Items(self._db)
         self.deliveries = Deliveries(self._db)
         self.looks = Looks(self._db)
+        self.remaining = Remaining(self._db)
+        self.restores = Restores(self._db)
         self.channels = Channels(self._db)
         self.quotas = Quotas(self._db)
         self.shelf = Shelf(self._db)

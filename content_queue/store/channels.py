@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from content_queue.model import ChannelState
+from content_queue.store import doubting
 from content_queue.store.engine import Conflict, Database
 from content_queue.store.log import Line, append, line
 from content_queue.store.rows import insert_or_skip
@@ -127,4 +128,6 @@ def _start_again(connection: Connection, scope: str, actor: str, now: int) -> No
     if connection.execute(delete(switches).where(switches.c.scope == scope)).rowcount != 1:
         raise Conflict("{scope} is not stopped.", scope=scope)
     append(connection, [line(now, "started_again", actor, ref=scope, scope=scope)])
+    if scope == "all":
+        doubting.start_again(connection, now)
     wake(connection)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
 from content_queue.breaker import FAILURES
 from content_queue.model import Claimed
-from content_queue.store import breaker, dialects, quotas
+from content_queue.store import breaker, dialects, fanout, quotas
 from content_queue.store.channels import stopped_scopes
 from content_queue.store.dialects import Claim, ClaimedRow
 from content_queue.store.log import append, line
@@ -39,9 +40,13 @@ def claim(
     ids = sorted(r.id for r, _ in rows)
     append(connection, [line(asked.now, "claimed", worker, ref=asked.token, deliveries=ids)])
     bases = _bases(connection, [r.basis_id for r, _ in rows if r.basis_id is not None])
-    return [
+    shown = fanout.receipts(connection, [r.item_id for r, _ in rows if r.operation == "recall"])
+    made = [
         _claimed(r, asked, bases, r.channel in probes, spent.slices(r.channel, counted, asked.now), spent)
         for r, counted in rows
+    ]
+    return [
+        replace(c, shown=shown.get((c.item_id, c.channel), ())) if c.operation == "recall" else c for c in made
     ]
 
 

@@ -19,7 +19,7 @@ from content_queue.states import (
     follow,
     sources,
 )
-from content_queue.store import breaker, claims, dialects, fanout, leases, quotas
+from content_queue.store import breaker, claims, dialects, doubting, fanout, leases, quotas
 from content_queue.store.channels import hold_until
 from content_queue.store.engine import Conflict, Database
 from content_queue.store.items import lock_item
@@ -48,9 +48,10 @@ class Deliveries:
         actor: str,
         facts: Mapping[str, Any] | None = None,
         links: Sequence[str] = (),
+        dropped: doubting.Dropped = (),
     ) -> dict[str, int]:
         """See `fanout.release`."""
-        return await self._db.write(fanout.release, revision_id, names, now, actor, facts or {}, links)
+        return await self._db.write(fanout.release, revision_id, names, now, actor, facts or {}, links, dropped)
 
     async def withdraw(
         self, item_id: str, *, reason: str, note: str, now: int, actor: str

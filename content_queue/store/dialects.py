@@ -14,12 +14,23 @@ from sqlalchemy import Connection, text
 
 from content_queue.model import Outcome
 
-_PG_CLAIM_OF = (
+# What takes back or mends something comes before what is new, however long that has been due: two picks, each by an
+# index of its own, and the first of them fills the room first.
+KINDS = ("operation <> 'publish'", "operation = 'publish'")
+
+
+def _both(pick: str) -> str:
+    return " UNION ALL ".join(pick.replace("{kind}", kind) for kind in KINDS)
+
+
+_PG_PICK = (
+    "SELECT id FROM (SELECT id FROM deliveries WHERE channel = room.channel AND state = 'waiting' AND {kind}"
+    " AND due_at <= :now"
+    " AND column_slug <> ALL(CAST(:stopped AS text[])) ORDER BY due_at, id LIMIT room.n FOR UPDATE SKIP LOCKED) AS p"
+)
+_PG_CLAIMING = (
     "WITH room AS (SELECT * FROM unnest(CAST(:names AS text[]), CAST(:rooms AS int[])) AS r(channel, n)), "
-    "picked AS (SELECT d.id FROM room CROSS JOIN LATERAL ("
-    " SELECT id FROM deliveries WHERE channel = room.channel AND state = 'waiting' AND due_at <= :now"
-    " AND column_slug <> ALL(CAST(:stopped AS text[])){only}"
-    " ORDER BY due_at, id LIMIT room.n FOR UPDATE SKIP LOCKED) d), "
+    "picked AS (SELECT d.id FROM room CROSS JOIN LATERAL (SELECT id FROM ({picks}) AS u LIMIT room.n) d), "
     "taken AS (UPDATE deliveries SET state = 'claimed', token = :token, lease_until = :lease, updated_at = :now"
     # an array: the planner would take `picked` for a tenth of the queue and read the whole table beside it
     " WHERE deliveries.id = ANY(ARRAY(SELECT id FROM picked)) "
@@ -28,16 +39,20 @@ _PG_CLAIM_OF = (
     "SELECT CAST(coalesce(json_agg(json_build_array(id, item_id, revision_id, revision, channel, operation, attempts,"
     " created_at, basis_id, column_slug, cause, note, key_since, doubted)), '[]') AS text) FROM taken"
 )
-_PG_CLAIM = text(_PG_CLAIM_OF.format(only=""))
-_PG_CLAIM_ONE = text(_PG_CLAIM_OF.format(only=" AND operation = :operation"))
+_PG_CLAIM = text(_PG_CLAIMING.replace("{picks}", _both(_PG_PICK)))
+_PG_CLAIM_ONE = text(_PG_CLAIMING.replace("{picks}", _PG_PICK.replace("{kind}", "operation = :operation")))
 
 # One row holds everything: every row that Python's driver fetches gives the interpreter lock away and waits for it.
-_SQLITE_PICK = (
-    "SELECT json_group_array(json_array(c.value, (SELECT json_group_array(id) FROM ("
-    " SELECT id FROM deliveries WHERE channel = c.value AND state = 'waiting' AND due_at <= ?1"
-    " AND column_slug NOT IN (SELECT value FROM json_each(?2)) AND (?5 IS NULL OR operation = ?5)"
-    " ORDER BY due_at, id LIMIT ?3)))) FROM json_each(?4) c"
+_SQLITE_ONE_PICK = (
+    "SELECT * FROM (SELECT id FROM deliveries WHERE channel = c.value AND state = 'waiting' AND {kind}"
+    " AND due_at <= ?1 AND column_slug NOT IN (SELECT value FROM json_each(?2)) ORDER BY due_at, id LIMIT ?3)"
 )
+_SQLITE_PICKING = (
+    "SELECT json_group_array(json_array(c.value, (SELECT json_group_array(id) FROM (SELECT id FROM ({picks})"
+    " LIMIT ?3)))) FROM json_each(?4) c"
+)
+_SQLITE_PICK = _SQLITE_PICKING.replace("{picks}", _both(_SQLITE_ONE_PICK))
+_SQLITE_PICK_ONE = _SQLITE_PICKING.replace("{picks}", _SQLITE_ONE_PICK.replace("{kind}", "operation = ?5"))
 _SQLITE_CLAIM = (
     "UPDATE deliveries SET state = 'claimed', token = ?, lease_until = ?, updated_at = ?"
     " WHERE id IN (SELECT value FROM json_each(?)) AND state = 'waiting'"
@@ -130,8 +145,8 @@ class Claim(NamedTuple):
 def claim(
     connection: Connection, rooms: Mapping[str, int], asked: Claim, operation: str | None = None
 ) -> list[ClaimedRow]:
-    """Takes up to `rooms[channel]` due deliveries of each channel (of one operation, or of all); earliest due first
-    within a channel."""
+    """Takes up to `rooms[channel]` due deliveries of each channel (of one operation, or of all): recalls and
+    corrections first, then by due time."""
     if connection.dialect.name == "sqlite":
         return _claim_sqlite(connection, rooms, asked, operation)
     facts: dict[str, Any] = {"names": list(rooms), "rooms": list(rooms.values()), "stopped": list(asked.stopped)}
@@ -149,7 +164,11 @@ def _claim_sqlite(
     cursor = connection.connection.cursor()
     try:
         most, out = max(rooms.values()), _json(list(asked.stopped))
-        cursor.execute(_SQLITE_PICK, (asked.now, out, most, _json(list(rooms)), operation))
+        facts = (asked.now, out, most, _json(list(rooms)))
+        if operation is None:
+            cursor.execute(_SQLITE_PICK, facts)
+        else:
+            cursor.execute(_SQLITE_PICK_ONE, (*facts, operation))
         ids = [i for name, due in _one_json(cursor) for i in due[: rooms[name]]]
         if not ids:
             return []

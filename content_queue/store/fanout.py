@@ -23,16 +23,19 @@ from content_queue.states import (
     RevisionState,
     follow,
 )
+from content_queue.store import doubting
 from content_queue.store.channels import know
 from content_queue.store.engine import NO_ITEM, Conflict, Forbidden, Unknown
 from content_queue.store.items import lock_item, move
 from content_queue.store.log import Line, append, line
 from content_queue.store.lookback import watch_links
-from content_queue.store.rows import deliveries_of, revision_by_id, revisions_of
+from content_queue.store.rows import deliveries_of, delivery_by_id, revision_by_id, revisions_of
+from content_queue.store.settling import SETTLED
 from content_queue.store.wake import wake
 from content_queue.tables import deliveries, fanouts, items
 
 _d = deliveries.c
+PLATFORM, PERSON = "platform", "person"  # who has to act before a sent delivery is done
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Standing:
     in_flight: Delivery | None
     waiting: tuple[Delivery, ...]
     doubted: bool  # some attempt of any of them may have put it out
+    tasks: tuple[Delivery, ...]  # what a person still has to do for an older one
 
     @property
     def maybe_out(self) -> bool:
@@ -71,12 +75,41 @@ def standing(connection: Connection, item_id: str) -> dict[str, Standing]:
 def _standing(found: Sequence[Delivery], doubted: set[int]) -> Standing:
     taken = [d for d in found if d.state in DELIVERED]
     out = taken[-1] if taken and taken[-1].operation != "recall" else None
-    in_flight = next((d for d in reversed(found) if d.state in UNSETTLED), None)
+    in_flight = next((d for d in reversed(found) if not settled(d.state, d.awaits)), None)
     waiting = tuple(d for d in found if d.state is DeliveryState.WAITING)
-    return Standing(out, in_flight, waiting, any(d.id in doubted for d in found))
+    tasks = tuple(d for d in found if is_task(d))
+    return Standing(out, in_flight, waiting, any(d.id in doubted for d in found), tasks)
 
 
-NOTHING = Standing(None, None, (), False)
+NOTHING = Standing(None, None, (), False, ())
+
+
+def settled(state: DeliveryState, awaits: str) -> bool:
+    """Whether a newer operation may act on it. What a platform still decides on would be found by none of them: its
+    late success is waited for, and followed."""
+    return state not in UNSETTLED and not (state in DELIVERED and awaits == PLATFORM)
+
+
+def is_task(delivery: Delivery) -> bool:
+    """Whether a person has to do something by hand that a newer operation makes needless."""
+    return (delivery.state in DELIVERED and delivery.awaits == PERSON) or (
+        delivery.state is DeliveryState.FAILED and delivery.deadline_at is not None
+    )
+
+
+def end_tasks(connection: Connection, tasks: Sequence[Delivery], now: int, actor: str) -> None:
+    """A newer operation takes over: nobody should do the older one by hand any more."""
+    for task in tasks:
+        wanted = (_d.id == task.id) & (_d.state == task.state)
+        if connection.execute(update(deliveries).where(wanted).values(**SETTLED)).rowcount == 1:
+            facts = {"channel": task.channel, "was": task.state, "why": "a newer operation takes over"}
+            append(connection, [line(now, "task_ended", actor, item=task.item_id, delivery=task.id, **facts)])
+
+
+def _look_soon(connection: Connection, in_flight: Delivery | None, now: int) -> None:
+    """Its recall waits for what the next look shows: that look is due now, however far off it was."""
+    if in_flight is not None and in_flight.look_at is not None:
+        connection.execute(update(deliveries).where(_d.id == in_flight.id, _d.look_at > now).values(look_at=now))
 
 
 def release(
@@ -87,14 +120,17 @@ def release(
     actor: str,
     facts: Mapping[str, Any],
     links: Sequence[str] = (),
+    dropped: doubting.Dropped = (),
 ) -> dict[str, int]:
     """An approved revision leaves the queue: deliveries, the older revision's end and the entries in one commit.
     `links` are looked at again days later (`store/lookback.py`).
 
     Returns channel -> delivery id. Raises `Conflict` when it is no longer approved (another worker was first).
+    `dropped` are (channel, operation) whose repeats the platform drops: after an older database was restored, what
+    may have gone out already is in doubt on the others.
     """
     revision = revision_by_id(connection, revision_id)
-    lock_item(connection, revision.item_id)
+    item = lock_item(connection, revision.item_id)
     revision = revision_by_id(connection, revision_id)
     if revision.state is not RevisionState.APPROVED:
         raise Conflict("Revision {number} of {item} is {state}, not approved.", **revision.facts)
@@ -105,6 +141,7 @@ def release(
     plans = []
     for here in held.values():
         cancel(connection, here.waiting, now, actor, f"revision {revision.number} takes its place")
+        end_tasks(connection, here.tasks, now, actor)
     for name in dict.fromkeys([*names, *(n for n, s in held.items() if s.maybe_out)]):
         here = held.get(name, NOTHING)
         basis = here.out.id if here.out else None
@@ -116,6 +153,7 @@ def release(
     operations = {plan.channel: plan.operation for plan in plans}
     facts = {"deliveries": made, "operations": operations, **facts}
     move(connection, revision, RevisionEvent.RELEASE, now, actor, **facts)
+    append(connection, doubting.release_in_doubt(connection, made.values(), revision, item.created_at, dropped, now))
     return made
 
 
@@ -134,6 +172,8 @@ def withdraw(connection: Connection, item_id: str, reason: str, note: str, now: 
     plans = []
     for name, here in standing(connection, item_id).items():
         cancel(connection, here.waiting, now, actor, "the item was withdrawn")
+        end_tasks(connection, here.tasks, now, actor)
+        _look_soon(connection, here.in_flight, now)
         if here.maybe_out:
             basis = here.out.id if here.out else None
             after = here.in_flight.id if here.in_flight else None
@@ -230,11 +270,15 @@ def settle_dependents(connection: Connection, settled: Mapping[int, DeliveryStat
     by_id = {i: state for i, state in settled.items() if state not in UNSETTLED}
     if not by_id:
         return []
-    q = select(_d.id, _d.after_id, _d.operation, _d.item_id, _d.channel).where(
+    q = select(_d.id, _d.after_id, _d.operation, _d.item_id, _d.channel, _d.reason).where(
         _d.after_id.in_(by_id), _d.state == DeliveryState.WAITING
     )
     lines: list[Line] = []
     for row in connection.execute(q).all():
+        older = delivery_by_id(connection, row.after_id)
+        if older.state in DELIVERED and older.awaits == PLATFORM:
+            continue
+        end_tasks(connection, [older] if is_task(older) else [], now, "system")
         lines.extend(_let_go(connection, row, by_id[row.after_id], now))
     return lines
 
@@ -251,6 +295,11 @@ def _let_go(connection: Connection, newer: Any, earlier: DeliveryState, now: int
         operation = "publish" if newer.operation == "edit" and not maybe_out else newer.operation
         kind, facts["operation"] = "unparked", operation
         values |= {"due_at": now, "basis_id": basis, "operation": operation}
+        if newer.reason == doubting.RESTORED:
+            kind, facts["state"] = "doubted", DeliveryState.IN_DOUBT
+            facts |= {"was": DeliveryState.WAITING, "reason": newer.reason}
+            values |= {"state": DeliveryState.IN_DOUBT, **doubting.unsettled(now), "look_at": now}
+            values["deadline_at"] = now + doubting.DEADLINE
     connection.execute(update(deliveries).where(_d.id == newer.id).values(**values))
     return [*lines, line(now, kind, "system", item=newer.item_id, delivery=newer.id, **facts)]
 
@@ -272,6 +321,20 @@ def _found_out(connection: Connection, newer: Any, *, taken: bool) -> tuple[int 
     ).all()
     basis = newer.after_id if taken else next(d.basis_id for d in older if d.id == newer.after_id)
     return basis, basis is not None or any(d.doubted for d in older)
+
+
+def receipts(connection: Connection, items: Sequence[str]) -> dict[tuple[str, str], tuple[tuple[str, str], ...]]:
+    """(item, channel) -> (remote id, url) of everything that was put out there, oldest first: a correction may have
+    been a post of its own, and a recall has to take down all of them."""
+    if not items:
+        return {}
+    q = select(_d.item_id, _d.channel, _d.remote_id, _d.url).where(
+        _d.item_id.in_(items), _d.operation != "recall", _d.state.in_(DELIVERED), _d.remote_id != ""
+    )
+    found: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
+    for row in connection.execute(q.order_by(_d.id)):
+        found.setdefault((row.item_id, row.channel), {})[row.remote_id, row.url] = None
+    return {where: tuple(those) for where, those in found.items()}
 
 
 def may_resend(connection: Connection, delivery: Delivery) -> None:

@@ -49,22 +49,25 @@ class Looks:
         """Deliveries of these channels that are due for a look, oldest first. Nobody else looks before `until`."""
         return await self._db.write(_take, tuple(names), now, until, limit)
 
-    async def next_due(self) -> int | None:
-        """When the next look is due; None when nothing is unsettled."""
-        q = select(_d.look_at).where(_d.look_at.is_not(None)).order_by(_d.look_at).limit(1)
+    async def next_due(self, names: Sequence[str]) -> int | None:
+        """When the next look at one of these channels is due; None when nothing is unsettled."""
+        wanted = (_d.look_at.is_not(None), _d.channel.in_(names))
+        q = select(_d.look_at).where(*wanted).order_by(_d.look_at).limit(1)
         return await self._db.read(lambda c: c.execute(q).scalar())
 
     async def found(self, look: Look, *, remote_id: str, url: str, detail: str, now: int) -> bool:
         """It is as it should be: in doubt or sent -> confirmed. False when somebody else was first."""
         return await self._db.write(_found, look, remote_id, url, detail, now)
 
-    async def absent(self, look: Look, *, detail: str, now: int) -> bool:
-        """Proven not to be out: in doubt -> sent again, or cancelled when something newer takes its place."""
-        return await self._db.write(_absent, look, detail, now)
+    async def absent(self, look: Look, *, due_at: int | None, detail: str, now: int) -> bool:
+        """Proven not to be out: in doubt -> sent again at `due_at` (None: given up), or cancelled when something newer
+        takes its place."""
+        return await self._db.write(_absent, look, due_at, detail, now)
 
-    async def refused(self, look: Look, *, reason: str, detail: str, now: int) -> bool:
-        """The platform took it first and then turned it down: -> failed."""
-        return await self._db.write(_refused, look, reason, detail, now)
+    async def refused(self, look: Look, *, reason: str, detail: str, deadline_at: int | None, now: int) -> bool:
+        """The platform took it first and then turned it down: -> failed. `deadline_at` is when a person should have
+        dealt with it (None: nobody has to)."""
+        return await self._db.write(_refused, look, reason, detail, deadline_at, now)
 
     async def later(self, look: Look, *, look_at: int | None, detail: str, now: int) -> bool:
         """Nothing is proven: look again at `look_at` (None: never; a person has to settle it)."""
@@ -129,10 +132,13 @@ def _looks(connection: Connection, wanted: Any) -> list[Look]:
     ids = [r.basis_id for r in rows if r.basis_id is not None]
     based = select(_d.id, _d.remote_id, _d.url).where(_d.id.in_(ids))
     bases = {r.id: (r.remote_id, r.url) for r in connection.execute(based)} if ids else {}
-    return [_look(row, bases) for row in rows]
+    shown = fanout.receipts(connection, [r.item_id for r in rows if r.operation == "recall"])
+    return [_look(row, bases, shown) for row in rows]
 
 
-def _look(row: Any, bases: Mapping[int, tuple[str, str]]) -> Look:
+def _look(
+    row: Any, bases: Mapping[int, tuple[str, str]], shown: Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
+) -> Look:
     facts = {c.name: getattr(row, c.name) for c in DELIVERY_COLUMNS}
     delivery = Delivery(**{**facts, "state": DeliveryState(row.state)})
     claimed = Claimed(
@@ -151,6 +157,7 @@ def _look(row: Any, bases: Mapping[int, tuple[str, str]]) -> Look:
         key_since=row.key_since,
         doubted=bool(row.doubted),
         basis=bases.get(row.basis_id) if row.basis_id is not None else None,
+        shown=shown.get((row.item_id, row.channel), ()) if row.operation == "recall" else (),
     )
     return Look(delivery, claimed)
 
@@ -159,7 +166,7 @@ def _still(connection: Connection, look: Look) -> Delivery | None:
     """The delivery as it is now, locked behind its item; None when it has moved on since the look was taken."""
     lock_item(connection, look.delivery.item_id)
     now = delivery_by_id(connection, look.delivery.id)
-    same = now.state is look.delivery.state and now.looks == look.delivery.looks
+    same = now.state is look.delivery.state and (now.looks, now.awaits) == (look.delivery.looks, look.delivery.awaits)
     return now if same and now.unsettled_since == look.delivery.unsettled_since else None
 
 
@@ -182,6 +189,8 @@ def _found(connection: Connection, look: Look, remote_id: str, url: str, detail:
     )
     breaker.visible(connection, delivery.channel, delivery.operation, now)
     facts = {**_facts(delivery, after, detail), "url": url, "remote": remote_id}
+    if delivery.operation == "recall":
+        facts["since_ms"] = (now - delivery.created_at) // 1000
     kind = "found" if event is DeliveryEvent.FOUND else "confirmed"
     lines = [line(now, kind, NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)]
     append(connection, lines + fanout.settle_dependents(connection, {delivery.id: after}, now))
@@ -189,7 +198,7 @@ def _found(connection: Connection, look: Look, remote_id: str, url: str, detail:
     return True
 
 
-def _absent(connection: Connection, look: Look, detail: str, now: int) -> bool:
+def _absent(connection: Connection, look: Look, due_at: int | None, detail: str, now: int) -> bool:
     delivery = _still(connection, look)
     if delivery is None or delivery.state is not DeliveryState.IN_DOUBT:
         return False
@@ -199,22 +208,27 @@ def _absent(connection: Connection, look: Look, detail: str, now: int) -> bool:
     except (Conflict, Forbidden):
         event, values = DeliveryEvent.CANCEL, {"reason": "never_out"}
     else:
-        event, values = DeliveryEvent.RESEND, {"due_at": now, "key_since": now}
+        event, values = DeliveryEvent.RESEND, {"due_at": due_at, "key_since": now}
+        if due_at is None:
+            event, values = DeliveryEvent.REFUSE, {"reason": "exhausted"}
     after = follow(DELIVERY_TABLE, delivery.state, (event,))
     move_by_hand(connection, delivery, {"state": after, "doubted": False, "updated_at": now, **values})
-    facts = _facts(delivery, after, detail)
+    facts = {**_facts(delivery, after, detail), "reason": values.get("reason", "")}
     lines = [line(now, "absent", NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)]
     append(connection, lines + fanout.settle_dependents(connection, {delivery.id: after}, now))
     wake(connection)
     return True
 
 
-def _refused(connection: Connection, look: Look, reason: str, detail: str, now: int) -> bool:
+def _refused(
+    connection: Connection, look: Look, reason: str, detail: str, deadline_at: int | None, now: int
+) -> bool:
     delivery = _still(connection, look)
     if delivery is None:
         return False
     after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.REFUSE,))
-    move_by_hand(connection, delivery, {"state": after, "reason": reason, "doubted": False, "updated_at": now})
+    values = {"state": after, "reason": reason, "doubted": False, "updated_at": now, "deadline_at": deadline_at}
+    move_by_hand(connection, delivery, values)
     facts = {**_facts(delivery, after, detail), "reason": reason}
     lines = [line(now, "refused", NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)]
     append(connection, lines + fanout.settle_dependents(connection, {delivery.id: after}, now))
@@ -223,8 +237,13 @@ def _refused(connection: Connection, look: Look, reason: str, detail: str, now: 
 
 
 def _later(connection: Connection, look: Look, look_at: int | None, detail: str, now: int) -> bool:
+    seen = look.delivery
     wanted = and_(
-        _d.id == look.delivery.id, _d.state == look.delivery.state, _d.looks == look.delivery.looks
+        _d.id == seen.id,
+        _d.state == seen.state,
+        _d.looks == seen.looks,
+        _d.unsettled_since.is_not_distinct_from(seen.unsettled_since),
+        _d.awaits == seen.awaits,
     )
     if connection.execute(update(deliveries).where(wanted).values(look_at=look_at)).rowcount != 1:
         return False

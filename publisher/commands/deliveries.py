@@ -78,32 +78,47 @@ def _doubtful(number: int) -> Failure:
 
 @command(
     "resolve",
-    mark("Settle a delivery in doubt after looking at the channel: it is live, or it is not out."),
+    mark("Settle what waits for a person, after looking at the channel: live, not out, done by hand, or dropped."),
     click.Argument(["number"], type=int, metavar="DELIVERY"),
     option("--live", "url", metavar="URL", help=mark("It is out, and here it is.")),
     option("--not-out", is_flag=True, help=mark("It is not out: it is sent again.")),
+    option("--done", is_flag=True, help=mark("You did by hand what the channel could not.")),
+    option("--dropped", is_flag=True, help=mark("It will not be done.")),
     option("--reason", metavar="TEXT", default="", help=mark("How you know; it stands in the log.")),
     actor_option(),
 )
-async def resolve(out: Out, *, number: int, url: str | None, not_out: bool, reason: str, actor: str | None) -> None:
-    if bool(url) == not_out:
-        _refuse_use(mark("Say either --live URL or --not-out."))
-    if not_out and not reason:
-        _refuse_use(mark("--not-out needs --reason: how do you know that it is not out?"))
+async def resolve(
+    out: Out, *, number: int, url: str | None, not_out: bool, done: bool, dropped: bool, reason: str, actor: str | None
+) -> None:
+    if [bool(url), not_out, done, dropped].count(True) != 1:
+        _refuse_use(mark("Say one of --live URL, --not-out, --done and --dropped."))
+    if not url and not reason:
+        _refuse_use(mark("--not-out, --done and --dropped need --reason: how do you know, or why not?"))
     async with opened(out) as app:
+        facts = {"actor": who(actor), "reason": reason}
         before = await app.store.deliveries.get(number)
-        if before.state is not DeliveryState.IN_DOUBT:
+        if before.state is not DeliveryState.IN_DOUBT and not_out:
             raise _not_in_doubt(before)
         if url:
-            after = await app.desk.seen_live(number, url=url, actor=who(actor), reason=reason)
+            after = await app.desk.seen_live(number, url=url, **facts)
             out.say("Delivery {id} is settled: live at {url}.", id=number, url=url, style="green")
+        elif done:
+            after = await app.desk.done_by_hand(number, **facts)
+            out.say("Delivery {id} is settled: done by hand.", id=number, style="green")
+        elif dropped:
+            after = await app.desk.drop(number, **facts)
+            out.say("Delivery {id} is settled: it will not be done.", id=number, style="green")
         else:
-            after = await app.desk.not_out(number, actor=who(actor), reason=reason)
-            if after.state is DeliveryState.CANCELLED:
-                out.say("Delivery {id} is cancelled: something newer takes its place.", id=number, style="green")
-            else:
-                out.say("Delivery {id} is sent again; follow it: gongbao log --delivery {id}", id=number, style="green")
+            after = await app.desk.not_out(number, **facts)
+            _say_not_out(out, after)
         out.data(delivery_view(after))
+
+
+def _say_not_out(out: Out, after: Delivery) -> None:
+    if after.state is DeliveryState.CANCELLED:
+        out.say("Delivery {id} is cancelled: something newer takes its place.", id=after.id, style="green")
+    else:
+        out.say("Delivery {id} is sent again; follow it: gongbao log --delivery {id}", id=after.id, style="green")
 
 
 def _refuse_use(message: str) -> None:

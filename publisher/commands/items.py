@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from content_queue.states import DeliveryState, RevisionState
+from content_queue.states import DELIVERED, DeliveryState, RevisionState
 from publisher.commands import views, words
 from publisher.commands.base import Command, actor_option, command, limit_option, opened, option, unknown_name, who
 from publisher.commands.findings import show_findings, stored_findings, summary, view
@@ -205,9 +205,24 @@ def show_deliveries(
     ]
     out.table(("Delivery", "Channel", "Operation", "State", "Attempts", "Since", "Next try", "Address"), rows)
     for d in deliveries:
-        sentences = [out.of(words.reason(d.reason)), out.of(advise(d, states.get(d.channel)))]
+        sentences = [out.of(words.reason(d.reason)), *_unsettled(out, d), out.of(advise(d, states.get(d.channel)))]
         if said := ". ".join(s.rstrip(".") for s in sentences if s):
             out.line(f"{d.id} {d.channel}: {said}")
+
+
+def _unsettled(out: Out, d: Delivery) -> list[str]:
+    """When it is looked at again, by when a person should have settled it, how long a recall took."""
+    said = []
+    if d.operation == "recall" and d.state in DELIVERED:
+        seconds = f"{max(d.updated_at - d.created_at, 0) / 1_000_000:.1f}"
+        said.append(out.words("{duration} after the withdrawal", duration=f"{seconds} s"))
+    if d.look_at is not None:
+        said.append(out.words("The platform is looked at again at {time}.", time=out.time(d.look_at)))
+    if d.deadline_at is not None:
+        said.append(out.words("To be settled by {time}.", time=out.time(d.deadline_at)))
+    if d.state is DeliveryState.SENT and d.awaits == "person":
+        said.append(out.words("A person has to act: gongbao remaining --item {item}", item=d.item_id))
+    return said
 
 
 def _next(out: Out, delivery: Delivery, now: int) -> str:

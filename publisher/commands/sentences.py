@@ -35,6 +35,12 @@ _PLAIN: Mapping[str, str] = MappingProxyType(
         "found": mark("{actor} saw it live at {url}"),
         "breaker_opened": mark("channel {channel} gives no answers ({reason}): left alone but for a probe at a time"),
         "breaker_closed": mark("channel {channel} answers again"),
+        "settled": mark("{actor} did it by hand: {reason}"),
+        "dropped": mark("{actor} says that it will not be done: {reason}"),
+        "task_ended": mark("nobody has to do it on {channel} by hand any more: a newer operation takes over"),
+        "restored": mark(
+            "an older database was restored: {missing} sealed entries are gone, {doubtful} deliveries may be out"
+        ),
         "channel_paused": mark("channel {channel} was paused by {actor}: {reason}"),
         "channel_resumed": mark("channel {channel} goes on ({actor})"),
         "channel_closed": mark("channel {channel} was closed: {reason}"),
@@ -89,6 +95,7 @@ def _attempt(entry: Entry, found: _Facts) -> tuple[Text, Text]:
         said = _joined(said, "; {}", again)
     if found.get("url"):
         said = Text(f"{said.en} {found['url']}", f"{said.zh} {found['url']}")
+    said = _since(said, found)
     return said, _advice(entry, found, code, state)
 
 
@@ -106,6 +113,41 @@ def _duration(ms: object) -> Text:
 
 def _advice(entry: Entry, found: _Facts, code: str, state: str) -> Text:
     return words.advice(code, state, id=entry.delivery_id or "-", channel=found["channel"])
+
+
+def _seen(entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    """By a look, or by a person. A recall's end tells how long readers could still see the post."""
+    if "since_ms" in found:
+        return _since(bilingual("gone from {channel}", channel=found["channel"]), found), NOTHING
+    message = mark("{actor} saw it live at {url}") if found.get("url") else mark("{actor} saw it live: {reason}")
+    return _fill(message, found), NOTHING
+
+
+def _since(said: Text, found: _Facts) -> Text:
+    ms = found.get("since_ms")
+    if not isinstance(ms, int):
+        return said
+    return _joined(said, "; {}", bilingual("{duration} after the withdrawal", duration=_duration(ms)))
+
+
+def _refused(entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    said = bilingual("{channel} turned it down after all", channel=found["channel"])
+    said = _joined(said, ": {}", Text(str(found.get("detail", "")), str(found.get("detail", ""))))
+    return said, _advice(entry, found, str(found.get("reason", "")), str(found.get("state", "")))
+
+
+def _looked(_entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    said = bilingual("looked at {channel}: {detail}", channel=found["channel"], detail=words.sighting(found["detail"]))
+    at = found.get("look_at")
+    again = bilingual("a person has to settle it")
+    if isinstance(at, int):
+        again = bilingual("looks again {time} UTC", time=human(at, "UTC"))
+    return _joined(said, "; {}", again), NOTHING
+
+
+def _doubted(entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    said = bilingual("may have gone out in the history that is gone with the restored database")
+    return said, _advice(entry, found, str(found.get("reason", "")), str(found.get("state", "")))
 
 
 def _late(_entry: Entry, found: _Facts) -> tuple[Text, Text]:
@@ -153,6 +195,11 @@ def _channel_held(_entry: Entry, found: _Facts) -> tuple[Text, Text]:
 _OWN: Mapping[str, Callable[[Entry, _Facts], tuple[Text, Text]]] = MappingProxyType(
     {
         "attempt": _attempt,
+        "found": _seen,
+        "confirmed": _seen,
+        "refused": _refused,
+        "looked": _looked,
+        "doubted": _doubted,
         "late_outcome": _late,
         "lease_expired": _lease,
         "released": _released,

@@ -129,6 +129,7 @@ async def _plain(out: Out, chosen: Settings, roles: Sequence[str], ending: async
 @contextlib.asynccontextmanager
 async def _running(app: App, roles: Sequence[str]) -> AsyncIterator[Service]:
     from publisher.service import Service
+    from publisher.witness import WitnessUnreadable
 
     service = Service(app, roles)
     try:
@@ -136,6 +137,12 @@ async def _running(app: App, roles: Sequence[str]) -> AsyncIterator[Service]:
             await service.start()
         except OSError as error:
             raise _cannot_listen(app.settings, error) from error
+        except WitnessUnreadable as error:
+            message = bilingual("{path} cannot be read as a witness of the log.", path=app.settings.witness_file)
+            remedy = mark(
+                "Put the right file back, or move it away after you have made sure that no older database was restored."
+            )
+            raise Failure(Exit.REFUSED, "witness", message, bilingual(remedy)) from error
         yield service
     finally:
         await service.stop()

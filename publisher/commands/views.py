@@ -58,6 +58,9 @@ def delivery(d: Delivery) -> dict[str, Any]:
         "reason": d.reason,
         "remote_id": d.remote_id,
         "url": d.url,
+        "awaits": str(d.awaits),
+        "look_at": stamp(d.look_at),
+        "deadline_at": stamp(d.deadline_at),
     }
 
 

@@ -90,6 +90,23 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "superseded": (mark("a newer operation took its place"), ""),
         "never_out": (mark("it never went out, so there was nothing to take down"), ""),
+        "exhausted": (mark("proven not to be out, and given up after the last attempt"), _MEND),
+        "refused_later": (mark("the platform took it first and turned it down later"), _MEND),
+        "dropped": (mark("somebody decided that it will not be done"), _MEND),
+        "restored": (mark("an older database was restored: it may have gone out since that backup"), _LOOK),
+        "restored_older": (
+            mark("an older database was restored: an earlier revision may have gone out since that backup"),
+            _LOOK,
+        ),
+    }
+)
+
+SIGHTINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "live": mark("it is live"),
+        "absent": mark("it is not there, which may only be too early"),
+        "unknown": mark("nothing could be seen"),
+        "cannot_look": mark("the channel cannot be looked at"),
     }
 )
 
@@ -140,6 +157,12 @@ def operation(name: str) -> Text:
 
 def outcome(code: str) -> Text:
     return bilingual(OUTCOMES.get(code, "{code}"), code=code)
+
+
+def sighting(code: object) -> Text:
+    """What a look showed, or why it showed nothing."""
+    known = SIGHTINGS.get(str(code))
+    return bilingual(known) if known else reason(str(code))
 
 
 def withdrawal(code: str) -> Text:

@@ -87,7 +87,8 @@ class World:
         headers = dict(more.pop("headers", {}))
         if role or token:
             headers["Authorization"] = f"Bearer {token or token_of(role or '')}"
-        url = self.base + (path if path.startswith(("/api", "/.", "/h", "/r", "/m")) else f"/api/v1{path}")
+        outside = path.startswith(("/api", "/.", "/h", "/readyz", "/robots", "/m"))
+        url = self.base + (path if outside else f"/api/v1{path}")
         async with self.session.request(method, url, headers=headers, **more) as response:
             return Reply(response.status, response.headers, await response.read())
 

@@ -90,6 +90,7 @@ async def test_real_answers_are_as_the_document_says(world: World) -> None:
     number = {"delivery_id": (await call("GET", "/deliveries", "auditor"))["deliveries"][0]["id"]}
     await call("GET", "/deliveries/{delivery_id}", "auditor", places=number)
     await call("POST", "/deliveries/{delivery_id}/retry", "operator", places=number, json={"reason": "y"})
+    await call("GET", "/remaining", "operator")
     ask = {"reason": "y", "not_out": True}
     await call("POST", "/deliveries/{delivery_id}/resolution", "operator", places=number, json=ask)
     site = {"channel": "site", "scope": "all"}

@@ -28,6 +28,7 @@ MAY: dict[str, set[str]] = {
     "getDelivery": ALL,
     "retryDelivery": {O},
     "resolveDelivery": {O},
+    "listRemaining": {O},
     "listChannels": ALL,
     "pauseChannel": {O},
     "resumeChannel": {O},

@@ -197,7 +197,11 @@ _REVISION_KINDS = {
     "released": "released",
 }
 _DELIVERY_KINDS = {"started": "sending", "claim_released": "waiting", "cancelled": "cancelled"}
-_TOLD = {"attempt", "lease_expired", "resend", "found", "absent"}  # the entry names the state itself
+# The entry names the state itself.
+_TOLD = {
+    *("attempt", "lease_expired", "resend", "found", "absent"),
+    *("confirmed", "refused", "settled", "dropped", "doubted"),
+}
 
 
 def replay(entries: Iterable[Entry]) -> States:

@@ -102,6 +102,16 @@ HOT: dict[str, tuple[Act, str, str]] = {
     "expired revisions": (
         lambda t: t.store.items.expired(now=t.clock()), r"expires_at <=", "ix_revisions_expiry",
     ),
+    "looks": (
+        lambda t: t.store.looks.take(["hook"], now=t.clock(), until=t.clock()), r"look_at <=", "ix_deliveries_look",
+    ),
+    "next look": (lambda t: t.store.looks.next_due(["hook"]), r"look_at IS NOT NULL", "ix_deliveries_look"),
+    "tasks": (
+        lambda t: t.store.remaining.listing(now=t.clock()), r"deliveries.awaits = .*ORDER BY", "ix_deliveries_awaits",
+    ),
+    "trouble": (
+        lambda t: t.store.remaining.listing(now=t.clock()), r"deliveries.operation !=.*EXISTS", "ix_deliveries_trouble",
+    ),
     "lease expiry": (lambda t: t.expire("hook"), r"deliveries.*lease_until <", "ix_deliveries_lease"),
 }
 
@@ -135,6 +145,7 @@ async def test_the_pick_of_a_claim_uses_its_index(trade: Trade) -> None:
         await trade.claim(*CHANNELS)
         found = await trade.store._db.write(plan, *heard.about("SKIP LOCKED"))
     assert "ix_deliveries_due" in found, found
+    assert "ix_deliveries_urgent" in found, found
     assert not re.search(r"SCAN deliveries(?! USING)|Seq Scan on deliveries", found), found
 
 

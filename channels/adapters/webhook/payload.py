@@ -70,9 +70,11 @@ def _why(post: Post) -> dict[str, Any]:
 
 
 def _withdrawn(post: Post) -> dict[str, Any]:
-    """The body is taken back too: only what names the item is repeated."""
-    column = {"slug": post.column, "name": post.column_name}
-    return _named(post) | {"column": column} | _filled(_why(post))
+    """The body is taken back too: only what names the item is repeated, and its title only where that does no harm."""
+    named = _named(post) | {"column": {"slug": post.column, "name": post.column_name}} | _filled(_why(post))
+    if post.hushed:
+        del named["title"]
+    return named
 
 
 def _shown(post: Post, body_limit: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ ADDED = {
         "check_reason", "token_until", "facts",
     ),
 }  # fmt: skip
-NEW_INDEXES = ("ix_deliveries_look", "ix_deliveries_awaits", "ix_deliveries_remote")
+NEW_INDEXES = ("ix_deliveries_look", "ix_deliveries_awaits", "ix_deliveries_remote", "ix_deliveries_urgent")
 NEW_TABLES = ("quota_uses", "kept_tokens", "secrets", "incidents", "notices", "link_checks")
 
 ACCEPTED = "OLD.state IN ('sent', 'confirmed')"

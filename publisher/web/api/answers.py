@@ -171,6 +171,9 @@ class DeliveryOut(Told):
     url: str
     reason: str
     after_id: int | None
+    awaits: str = Field(description="Who has to act before a sent one is done: platform, person, or nobody.")
+    look_at: datetime | None = Field(description="When the platform is looked at next for what became of it.")
+    deadline_at: datetime | None = Field(description="When a person should have settled it.")
 
 
 class DeliveryList(Told):
@@ -189,6 +192,21 @@ class Exceeded(Told):
     left: int
     ahead: int
     meaning: dict[str, str] = Field(description="One sentence, in `en` and `zh`.")
+
+
+class RemainingOut(Told):
+    """What waits for a person. `links` are where readers find what is out, `advice` says what to do."""
+
+    delivery: DeliveryOut
+    links: list[str]
+    overdue: bool
+    advice: Both
+
+
+class RemainingList(Told):
+    """What is due soonest first."""
+
+    remaining: list[RemainingOut]
 
 
 class ItemFull(Told):

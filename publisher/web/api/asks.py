@@ -96,17 +96,26 @@ class ReasonAsk(Ask):
 
 
 class ResolutionAsk(Ask):
-    """Exactly one of the two: it was seen live at `live_url`, or somebody knows that it is not out."""
+    """Exactly one of the four: it was seen live at `live_url`; somebody knows that it is not out; somebody did by hand
+    what the channel could not; it will not be done."""
 
     live_url: WebAddress | None = None
     not_out: bool = False
+    done: bool = False
+    dropped: bool = False
     reason: Sentence
 
     @model_validator(mode="after")
     def _one_of(self) -> ResolutionAsk:
-        if (self.live_url is not None) == self.not_out:
-            raise ValueError(mark("give live_url, or not_out: true"))
+        if [self.live_url is not None, self.not_out, self.done, self.dropped].count(True) != 1:
+            raise ValueError(mark("give live_url, or one of not_out, done and dropped: true"))
         return self
+
+
+class RemainingQuery(Ask):
+    channel: Word | None = None
+    item: Word | None = None
+    limit: Limit = 100
 
 
 class StopAsk(Ask):

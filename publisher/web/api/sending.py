@@ -9,7 +9,7 @@ from content_queue.store import Switch
 from publisher.problems import NotFound
 from publisher.texts import bilingual
 from publisher.web.api import answers, shown
-from publisher.web.api.asks import DeliveriesQuery, NoQuery, ReasonAsk, ResolutionAsk, StopAsk
+from publisher.web.api.asks import DeliveriesQuery, NoQuery, ReasonAsk, RemainingQuery, ResolutionAsk, StopAsk
 from publisher.web.api.endpoint import Answer, Call
 from publisher.web.api.words import instant_or_none
 
@@ -40,9 +40,19 @@ async def resolve(call: Call[ResolutionAsk, NoQuery]) -> Answer:
     actor = call.caller.name
     if ask.live_url is not None:
         settled = await desk.seen_live(number, url=ask.live_url, actor=actor, reason=ask.reason)
+    elif ask.done:
+        settled = await desk.done_by_hand(number, actor=actor, reason=ask.reason)
+    elif ask.dropped:
+        settled = await desk.drop(number, actor=actor, reason=ask.reason)
     else:
         settled = await desk.not_out(number, actor=actor, reason=ask.reason)
     return Answer(shown.delivery(settled))
+
+
+async def remaining(call: Call[None, RemainingQuery]) -> Answer:
+    q, now = call.query, call.parts.clock()
+    found = await call.parts.store.remaining.listing(now=now, channel=q.channel, item=q.item, limit=q.limit)
+    return Answer(answers.RemainingList(remaining=[shown.task(t, now) for t in found]))
 
 
 async def channels(call: Call[None, NoQuery]) -> Answer:

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from content_queue.model import Delivery, Entry, Item, Revision, Signoff
-from content_queue.store import Switch
+from content_queue.store import Switch, Task
 from publisher import desk
 from publisher.allowances import Exceeding
 from publisher.checklist import Finding
 from publisher.intake import Submission
+from publisher.tasks import what_to_do
 from publisher.web.api import answers
-from publisher.web.api.words import instant, instant_or_none
+from publisher.web.api.words import Both, instant, instant_or_none
 
 
 def item_brief(item: Item) -> answers.ItemBrief:
@@ -117,6 +118,19 @@ def delivery(kept: Delivery) -> answers.DeliveryOut:
         url=kept.url,
         reason=kept.reason,
         after_id=kept.after_id,
+        awaits=str(kept.awaits),
+        look_at=instant_or_none(kept.look_at),
+        deadline_at=instant_or_none(kept.deadline_at),
+    )
+
+
+def task(kept: Task, now: int) -> answers.RemainingOut:
+    late = kept.delivery.deadline_at
+    return answers.RemainingOut(
+        delivery=delivery(kept.delivery),
+        links=list(kept.links),
+        overdue=late is not None and late < now,
+        advice=Both(**what_to_do(kept).as_dict()),
     )
 
 

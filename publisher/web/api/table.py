@@ -82,9 +82,13 @@ _SENDING = (
     ),
     Endpoint(
         "POST", "/deliveries/{delivery_id}/resolution", "resolveDelivery",
-        "Settle a delivery in doubt: seen live, or not out.",
+        "Settle what waits for a person: seen live, not out, done by hand, or dropped.",
         OPERATOR, sending.resolve, {200: answers.DeliveryOut}, body=asks.ResolutionAsk, takes=JSON,
         refuses=(404, 409, 415, 422),
+    ),
+    Endpoint(
+        "GET", "/remaining", "listRemaining", "What waits for a person, with links and what to do.",
+        OPERATOR, sending.remaining, {200: answers.RemainingList}, query=asks.RemainingQuery,
     ),
     Endpoint(
         "GET", "/channels", "listChannels", "Channels: pauses, holds, stops, what waits on them.",

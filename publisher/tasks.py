@@ -1,0 +1,55 @@
+"""What a person has to do about a delivery that no machine can settle: one sentence each, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from content_queue.states import DeliveryState
+from publisher.texts import Text, bilingual, mark
+
+if TYPE_CHECKING:
+    from content_queue.store import Task
+
+S = DeliveryState
+
+# (state, operation) -> what to do. Places: the delivery's id, its channel, the links.
+_TO_DO: Mapping[tuple[DeliveryState, str], str] = MappingProxyType(
+    {
+        (S.IN_DOUBT, "publish"): mark(
+            "Look on {channel} whether it is out: gongbao resolve {id} --live URL, or --not-out --reason WHY."
+        ),
+        (S.IN_DOUBT, "edit"): mark(
+            "Look on {channel} for the new text: gongbao resolve {id} --live URL, or --not-out --reason WHY."
+        ),
+        (S.IN_DOUBT, "recall"): mark(
+            "Look on {channel} whether it is gone: gongbao resolve {id} --done --reason WHY, or --not-out --reason WHY."
+        ),
+        (S.SENT, "publish"): mark(
+            "Put it out on {channel} by hand: gongbao resolve {id} --live URL, or --dropped --reason WHY."
+        ),
+        (S.SENT, "edit"): mark(
+            "Put the new text out on {channel} by hand: gongbao resolve {id} --live URL, or --dropped --reason WHY."
+        ),
+        (S.SENT, "recall"): mark(
+            "It can still be seen: take it down on {channel} by hand, then gongbao resolve {id} --done --reason WHY."
+        ),
+        (S.FAILED, "edit"): mark(
+            "The old text is shown: correct it on {channel} by hand, then gongbao resolve {id} --done --reason WHY."
+        ),
+        (S.FAILED, "recall"): mark(
+            "It is still there: take it down on {channel} by hand, then gongbao resolve {id} --done --reason WHY."
+        ),
+    }
+)
+_DECIDES = mark(
+    "{channel} has not said what became of it; look, then gongbao resolve {id} --live URL, or --dropped --reason WHY."
+)
+
+
+def what_to_do(task: Task) -> Text:
+    d = task.delivery
+    platform = d.state is S.SENT and d.awaits == "platform" and d.operation != "recall"
+    message = _DECIDES if platform else _TO_DO.get((d.state, d.operation), "")
+    return bilingual(message, id=d.id, channel=d.channel)
