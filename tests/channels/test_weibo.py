@@ -373,8 +373,8 @@ async def test_a_token_that_has_ended_pauses_the_account(
 
 async def test_the_allowances_are_declared_and_kept_by_the_stand_in(weibo: House) -> None:
     channel = weibo.channel()
-    named = {q.name: (q.limit, q.seconds, q.daily) for q in channel.capabilities.quotas}
-    assert named == {"requests_a_day": (100, 86_400, True), "posts_an_hour": (30, 3600, False)}
+    named = {q.name: (q.limit, q.seconds, q.daily, q.looks) for q in channel.capabilities.quotas}
+    assert named == {"requests_a_day": (100, 86_400, True, True), "posts_an_hour": (30, 3600, False, False)}
     for n in range(30):
         await channel.publish(post(images=(), title=f"第{n}号公告"))
     with pytest.raises(Deferred, match="weibo_10024"):

@@ -39,7 +39,7 @@ PROCESSING = 206  # GET media: still at work
 POLLS = 10  # asks whether a picture is ready: some ten seconds, by the transport's waits
 # docs.joinmastodon.org, api/rate-limits: 300 calls in 5 minutes, 30 deletions in 30 minutes.
 QUOTAS = (
-    Quota("calls", 300, 300),
+    Quota("calls", 300, 300, looks=True),
     Quota("deletions", 30, 1800, operations=frozenset({Operation.RECALL})),
 )
 

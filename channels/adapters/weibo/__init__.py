@@ -46,7 +46,7 @@ def capabilities(requests_a_day: int = REQUESTS_A_DAY, posts_an_hour: int = POST
         parallel=1,
         text_limit=int(wording.ROOM.limit),
         quotas=(
-            Quota("requests_a_day", requests_a_day, 86_400, daily=True),
+            Quota("requests_a_day", requests_a_day, 86_400, daily=True, looks=True),
             Quota("posts_an_hour", posts_an_hour, 3600, operations=frozenset({Operation.PUBLISH, Operation.EDIT})),
         ),
         appears_within=180,
