@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from types import MappingProxyType
 
 from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended, Verdict
 
+_EPOCH_LIKE = 1e9  # a number from here on is a moment (2001 and later), below it a number of seconds
 LONGEST_WAIT = 24 * 3600.0  # seconds; a hostile or broken peer can name a year
 
 
@@ -67,6 +69,21 @@ def retry_after(values: Iterable[str], now: float) -> float | None:
     """
     waits = [w for w in (_wait(v.strip(), now) for v in values) if w is not None]
     return min(max(waits), LONGEST_WAIT) if waits else None
+
+
+def reset_after(value: str, now: float) -> float | None:
+    """Seconds until an allowance starts anew, as a header beside a 429 says: an ISO 8601 time (Mastodon's
+    `X-RateLimit-Reset`), epoch seconds (`RateLimit-Reset` of AT Protocol services) or plain seconds (IETF drafts)."""
+    value = value.strip()
+    if value.isascii() and value.isdigit() and len(value) <= 12:
+        wait = float(value) if float(value) < _EPOCH_LIKE else float(value) - now
+    else:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        wait = moment.timestamp() - now if moment.tzinfo else -1
+    return min(float(math.ceil(wait)), LONGEST_WAIT) if wait >= 0 else None
 
 
 def _wait(value: str, now: float) -> float | None:

@@ -47,6 +47,16 @@ def weighted(text: str) -> float:
     return len(text) - sum(1 for c in text if c < "\x80") / 2
 
 
+def halves(text: str) -> float:
+    """Weibo's counting: a half for each UTF-16 unit up to U+00FF, else one; so two for what lies beyond U+FFFF."""
+    return utf16(text) - sum(1 for c in text if c <= "\xff") / 2
+
+
+def graphemes(text: str) -> int:
+    """Grapheme clusters: what a reader calls a character."""
+    return sum(1 for _ in clusters(text))
+
+
 def clusters(text: str) -> Iterator[str]:
     """The text in grapheme clusters, in order."""
     start = 0

@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from yarl import URL
 
 from channels.addresses import AddressRefused, Network, guarded_socket_factory
-from channels.answers import Answer, classify, http_date, retry_after, verdict
+from channels.answers import Answer, classify, http_date, reset_after, retry_after, verdict
 from channels.verdicts import Deferred, OutcomeUnknown, Suspended, Timing, Verdict
 
 REPLY_LIMIT = 64 * 1024  # bytes of a reply that are read
@@ -23,6 +23,7 @@ DEADLINE = 20.0  # seconds for a whole request; Standard Webhooks advises 15 to 
 CONNECT_DEADLINE = 10.0  # seconds for name, connection and TLS together
 KEEP_ALIVE = 4.0  # seconds; Node.js servers close idle connections after 5 (server.keepAliveTimeout)
 KEPT_ADDRESSES = 4096
+RESETS = ("X-RateLimit-Reset", "RateLimit-Reset")  # beside a 429 without Retry-After: Mastodon; AT Protocol
 SECURE, PLAIN = "https", "http"
 
 
@@ -255,6 +256,9 @@ class Transport:
             theirs = http_date(reply.headers.get("Date", ""))
             now = self._clock() if theirs is None else theirs
             wait = retry_after(reply.headers.getall("Retry-After"), now)
+        elif reply.status == 429:
+            resets = (reset_after(reply.headers[name], self._clock()) for name in RESETS if name in reply.headers)
+            wait = next((known for known in resets if known is not None), None)
         answer = classify(reply.status, codes, wait)
         if answer is Answer.TAKEN:
             return None

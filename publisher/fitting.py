@@ -49,6 +49,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "digest": mark("the summary"),
         "content": mark("the text"),
         "images": mark("the pictures"),
+        "description": mark("the description of a picture"),
         "message": mark("the message"),
         "link": mark("the link"),
     }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.answers import LONGEST_WAIT, Answer, classify, retry_after, verdict
+from channels.answers import LONGEST_WAIT, Answer, classify, reset_after, retry_after, verdict
 from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended
 
 NOW = 1_767_225_600.0
@@ -81,3 +81,21 @@ def test_verdicts_carry_the_wait_and_the_end() -> None:
     assert (gone.gone, rejected.gone) == (True, False)
     assert type(verdict(401, Answer.SUSPENDED, "x", None)) is Suspended
     assert type(verdict(500, Answer.UNKNOWN, "x", None)) is OutcomeUnknown
+
+
+@pytest.mark.parametrize(
+    "value,wait",
+    [
+        ("2026-01-01T00:05:00.000000Z", 300),
+        ("1767225660", 60),
+        (" 45 ", 45),
+        ("2025-01-01T00:00:00Z", None),
+        ("1000000000", None),
+        ("2026-01-01T00:05:00", None),
+        ("soon", None),
+        ("-5", None),
+        ("2030-01-01T00:00:00Z", 86_400),
+    ],
+)
+def test_when_an_allowance_starts_anew(value: str, wait: float | None) -> None:
+    assert reset_after(value, 1_767_225_600.0) == wait
