@@ -29,6 +29,7 @@ from channels.adapters.webhook import Settings, Webhook
 from channels.contract import Capabilities, Idempotency, Post, Presence, Sighting
 from channels.transport import Transport
 from channels.verdicts import Receipt
+from content_queue import breaker
 from content_queue.states import DELIVERED, DeliveryState
 from content_queue.store import Store
 from publisher import doubts, reconcile, retry
@@ -162,6 +163,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between attempts and looks shortened; a lost answer in a hundred may use up the attempts of none."""
     monkeypatch.setattr(retry, "CAPS_SECONDS", (0.05,) * 99)
     monkeypatch.setattr(retry, "ATTEMPTS", 99)
+    monkeypatch.setattr(breaker, "FIRST_SECONDS", 0)  # half of the answers are cut: it opens again and again
+    monkeypatch.setattr(breaker, "LONGEST_SECONDS", 0)
     monkeypatch.setattr(worker_module, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(reconcile, "IDLE_SECONDS", 0.05)
     assert doubts.DOUBT_SECONDS > PATIENCE_SECONDS

@@ -73,7 +73,7 @@ class TestADoubt:
         """Proven absent every time, the attempts are used up as with any other refusal."""
         q, wall, number = await doubtful(store, clock, put=False)
         for _ in range(retry.ATTEMPTS + 3):
-            await q.look(120)
+            await q.look(1200)  # long enough for the breaker's next probe as well
             await q.work()
         d = await q.get(number)
         assert (d.state, d.reason, len(wall.requests)) == (S.FAILED, "exhausted", retry.ATTEMPTS)
