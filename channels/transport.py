@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 from yarl import URL
 
@@ -24,6 +27,46 @@ CONNECT_DEADLINE = 10.0  # seconds for name, connection and TLS together
 KEEP_ALIVE = 4.0  # seconds; Node.js servers close idle connections after 5 (server.keepAliveTimeout)
 KEPT_ADDRESSES = 4096
 SECURE, PLAIN = "https", "http"
+# Linux' monotonic clock stands still while the machine is suspended; the right to send does not.
+_PASSING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_leave_by: ContextVar[float | None] = ContextVar("leave_by", default=None)
+
+
+def passing() -> float:
+    """Seconds since some fixed moment, time asleep included."""
+    return time.clock_gettime(_PASSING)
+
+
+@contextlib.contextmanager
+def leaving_by(moment: float | None) -> Iterator[None]:
+    """What is sent inside must begin to leave before `moment` (on `passing`), or it is `Deferred("too_late")`: the
+    caller's right to send ends then, however long the process stood still in between."""
+    token = _leave_by.set(moment)
+    try:
+        yield
+    finally:
+        _leave_by.reset(token)
+
+
+class _TooLate(Exception):
+    pass
+
+
+class _Body(aiohttp.BytesPayload):
+    """Looks at the clock as the last thing before its bytes, and the head that aiohttp keeps back until they are there,
+    are written. `refused`: it was too late, and not a byte was written."""
+
+    refused = False
+
+    def __init__(self, value: bytes, leave_by: float) -> None:
+        super().__init__(value)
+        self._leave_by = leave_by
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        if passing() >= self._leave_by:
+            self.refused = True
+            raise _TooLate
+        await super().write_with_length(writer, content_length)
 
 
 class Response(NamedTuple):
@@ -144,9 +187,29 @@ class Transport:
         deadline: float | None = None,
     ) -> Response:
         """One request, never repeated. Returns what `codes` (else the default table) calls taken; raises the
-        verdict for everything else. `deadline` is seconds for the whole exchange, reply body included."""
+        verdict for everything else. `deadline` is seconds for the whole exchange, reply body included. Inside
+        `leaving_by` nothing leaves after that moment."""
+        return await self._exchange(method, url, headers, body, account, codes, deadline, _leave_by.get())
+
+    async def _exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        account: str,
+        codes: Mapping[int, Answer] | None,
+        deadline: float | None,
+        leave_by: float | None,
+    ) -> Response:
         address = self._addresses.get(url) or self._vetted(url, account)
+        data: bytes | _Body = body
+        if leave_by is not None and body:
+            own = self._deadline if deadline is None else deadline
+            data = _Body(body, min(leave_by, passing() + own))
         began = time.perf_counter()
+        if leave_by is not None and not body and passing() >= leave_by:
+            raise _too_late(_place(account, address))
         answered: float | None = None
         refused: Verdict | None = None
         try:
@@ -154,7 +217,7 @@ class Transport:
                 method,
                 address,
                 headers=headers,
-                data=body,
+                data=data,
                 allow_redirects=False,
                 timeout=self._timeout(deadline),
             )
@@ -164,7 +227,8 @@ class Transport:
             if refused is None:
                 content, truncated = await self._read(reply)
         except (aiohttp.ClientError, OSError) as error:
-            refused = _broken(error, _place(account, address))
+            place = _place(account, address)
+            refused = _too_late(place) if isinstance(data, _Body) and data.refused else _broken(error, place)
         if refused is not None:
             refused.timing = _timing(began, answered, sent=answered is not None or type(refused) is OutcomeUnknown)
             raise refused
@@ -195,9 +259,7 @@ class Transport:
                 reraise=True,
             ):
                 with attempt:
-                    return await self.send(
-                        method, url, headers, body, account=account, codes=codes, deadline=deadline
-                    )
+                    return await self._exchange(method, url, headers, body, account, codes, deadline, None)
         except OutcomeUnknown as error:
             unanswered = Deferred(error.reason, error.detail)
             unanswered.timing = error.timing
@@ -271,6 +333,10 @@ def _timing(began: float, answered: float | None, sent: bool = True) -> Timing:
 def _place(account: str, address: URL) -> str:
     """The host alone: paths and queries of webhooks and robots hold tokens."""
     return f"{account}: {address.host}"
+
+
+def _too_late(place: str) -> Verdict:
+    return Deferred("too_late", f"{place}: the right to send ran out before anything left")
 
 
 def _broken(error: Exception, place: str) -> Verdict:

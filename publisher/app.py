@@ -38,7 +38,7 @@ from config.settings import (
 from content_queue.store import Store
 from publisher import clock as clocks
 from publisher.checklist import Checklist
-from publisher.clock import SECOND, Clock
+from publisher.clock import SECOND, Clock, Clocks, QueueClock
 from publisher.desk import Desk
 from publisher.fanout import Routes
 from publisher.fitting import Fitting
@@ -114,6 +114,11 @@ class App:
     fitting: Fitting
     health: Health
     clock: Clock
+    wall: Clock
+
+    def reached(self) -> int:
+        """What both clocks have reached: for moments that were promised to the public, such as an embargo."""
+        return min(self.clock(), self.wall())
 
     @property
     def zone(self) -> str:
@@ -150,9 +155,14 @@ def read_configuration(settings: Settings) -> Configuration:
 
 @contextlib.asynccontextmanager
 async def open_app(
-    settings: Settings, *, clock: Clock = clocks.now, extra_accounts: Sequence[ChannelAccount] = ()
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    wall: Clock = clocks.now,
+    extra_accounts: Sequence[ChannelAccount] = (),
 ) -> AsyncIterator[App]:
-    """Opens the store (bringing its tables up to date) and closes it at the end."""
+    """Opens the store (bringing its tables up to date) and closes it at the end. `clock` takes the place of both
+    clocks; `wall` of the wall clock, beside which the queue's own is begun."""
     files = read_configuration(settings)
     accounts = (*files.accounts, *extra_accounts)
     if settings.sandbox:
@@ -160,10 +170,13 @@ async def open_app(
     accounts = (*accounts, *canary_accounts(files.alarms, files.accounts))
     key = load_or_make(settings.data_dir / "keys", files.agency.log_origin)
     store = Store(settings.database, origin=files.agency.log_origin, key=key)
+    queue_clock = QueueClock(wall)
     try:
-        await store.migrate(now=clock())
+        await store.migrate(now=clock() if clock else queue_clock())
+        queue_clock.never_before(await store.newest())
         vault = open_vault(settings)
-        yield _app(settings, files, accounts, store, clock, vault, await _unsealed(store, vault, accounts))
+        both = Clocks(clock or queue_clock, clock or wall)
+        yield _app(settings, files, accounts, store, both, vault, await _unsealed(store, vault, accounts))
     finally:
         await store.close()
 
@@ -191,24 +204,24 @@ def _app(
     files: Configuration,
     accounts: tuple[ChannelAccount, ...],
     store: Store,
-    clock: Clock,
+    both: Clocks,
     vault: Vault,
     secrets: Mapping[str, str],
 ) -> App:
-    agency = files.agency
+    agency, clock = files.agency, both.queue
     media = MediaStore(settings.data_dir / "media")
     names = tuple(a.name for a in accounts if a.on)
     apart = frozenset({files.alarms.canary.channel} if files.alarms.canary.on else ())
     carried = {c.slug: c.channels for c in agency.columns if c.channels}
     routes = Routes(names, carried, _barred(accounts), apart)
     addresses, column_names = Addresses(settings.public_url), {c.slug: c.name_zh for c in agency.columns}
-    workshop = Workshop(settings, accounts, store, clock, vault, secrets)
+    workshop = Workshop(settings, accounts, store, both, vault, secrets)
     editions = {a.name: a.edition for a in accounts if a.edition}
     fitting = Fitting(workshop.channels, routes, addresses, lambda slug: column_names.get(slug, slug), editions)
-    gate = Gate(files.checklist, _today(agency.zone, clock), fitting)
+    gate = Gate(files.checklist, _today(agency.zone, both.wall), fitting)
     signing = Signing(files.people.stages, {p.name: p.may_sign for p in files.people.people})
     desk = Desk(store, gate, media, routes, signing, _defaults(settings, agency), clock)
-    health = Health(store, names, clock, oldest_due_seconds=settings.oldest_due_seconds)
+    health = Health(store, names, clock, oldest_due_seconds=settings.oldest_due_seconds, wall=both.wall)
     return App(
         settings=settings,
         agency=agency,
@@ -228,6 +241,7 @@ def _app(
         fitting=fitting,
         health=health,
         clock=clock,
+        wall=both.wall,
     )
 
 
@@ -329,13 +343,13 @@ class Workshop:
         settings: Settings,
         accounts: Sequence[ChannelAccount],
         store: Store,
-        clock: Clock,
+        both: Clocks,
         vault: Vault,
         secrets: Mapping[str, str],
     ) -> None:
-        self._settings, self._accounts, self._clock = settings, tuple(a for a in accounts if a.on), clock
+        self._settings, self._accounts, self._wall = settings, tuple(a for a in accounts if a.on), both.wall
         self._secrets, self._tokens = secrets, StoreTokens(store, vault)
-        self._shelf = SiteShelf(store.shelf, clock)
+        self._shelf = SiteShelf(store.shelf, both.queue)
         self._files = MediaFiles(MediaStore(settings.data_dir / "media"))
         self._buildable: dict[str, Channel] | None = None
 
@@ -361,7 +375,7 @@ class Workshop:
         keys = {k: secret(v, where=where, key=k, base=base, vault=self._secrets) for k, v in own}
         tools = Tools(
             transport=transports.of(account),
-            clock=lambda: self._clock() / SECOND,
+            clock=lambda: self._wall() / SECOND,
             shelf=self._shelf,
             tokens=self._tokens,
             files=self._files,

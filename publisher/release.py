@@ -26,21 +26,29 @@ class Releaser(Loop):
     """Runs beside the worker. Two of them never release the same revision: the move is fenced."""
 
     def __init__(
-        self, store: Store, gate: Gate, routes: Routes, clock: Clock, addresses: Addresses | None = None
+        self,
+        store: Store,
+        gate: Gate,
+        routes: Routes,
+        clock: Clock,
+        addresses: Addresses | None = None,
+        *,
+        reached: Clock | None = None,
     ) -> None:
-        """`addresses` None: nobody looks at the links again."""
+        """`addresses` None: nobody looks at the links again. `reached` says what `not_before` is held against; it may
+        be behind `clock`."""
         super().__init__()
         self._store, self._gate, self._routes, self._clock = store, gate, routes, clock
-        self._addresses = addresses
+        self._addresses, self._reached = addresses, reached or clock
 
     async def step(self) -> float:
         """Releases what is due; answers the seconds until the next look."""
-        due = await self._store.items.due(now=self._clock())
+        due = await self._store.items.due(now=self._reached())
         done = [await self._guarded_release(revision) for revision in due]
         if due:
             return 0.0 if all(done) else BACKOFF_SECONDS
         at = await self._store.items.next_due()
-        return IDLE_SECONDS if at is None else min(max((at - self._clock()) / SECOND, 0.0), IDLE_SECONDS)
+        return IDLE_SECONDS if at is None else min(max((at - self._reached()) / SECOND, 0.0), IDLE_SECONDS)
 
     async def _guarded_release(self, revision: Revision) -> bool:
         """One that cannot be released must not keep the others in the queue."""
@@ -58,7 +66,7 @@ class Releaser(Loop):
             await self._hold(revision, {**(revision.report or {}), "tampered": True})
             return
         content = Content.from_canonical(revision.content)
-        if content.expires_at is not None and content.expires_at <= self._clock():
+        if content.expires_at is not None and content.expires_at <= self._reached():
             note = {"reason": "expired", "note": ""}
             await self._store.deliveries.withdraw(revision.item_id, **note, now=self._clock(), actor=ACTOR)
             return

@@ -7,11 +7,12 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 
 from channels.registry import kinds
 from content_queue.audit_log import encode_vkey
-from content_queue.store import Process
+from content_queue.store import Conflict, Process
 from publisher.app import App, Transports, build_channels
 from publisher.checkups import Checkups
 from publisher.clock import SECOND
@@ -36,8 +37,9 @@ log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 SIGN_OF_LIFE_SECONDS = 3
-REAP_SECONDS = 5
-EXPIRY_SECONDS = 10
+REAP_SECONDS = 3
+EXPIRY_SECONDS = 4
+CALM_SECONDS = 6.0  # after the database could not be used: workers that live record what they hold, then leases count
 RESEND_AFTER_CRASH = 2 * SECOND
 FORGET_PROCESS_SECONDS = 120
 
@@ -49,6 +51,7 @@ class Service:
         self.app, self.roles = app, tuple(roles)
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self._started_at = app.clock()
+        self._calm_since: float | None = None
         self._stack = contextlib.AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._stoppers: list[Callable[[], None]] = []
@@ -108,7 +111,7 @@ class Service:
         worker = Worker(
             app.store, channels, posts, name=self.name, clock=app.clock, pace=pace, observe=self.metrics.attempt
         )
-        releaser = Releaser(app.store, app.gate, app.routes, app.clock, app.addresses)
+        releaser = Releaser(app.store, app.gate, app.routes, app.clock, app.addresses, reached=app.reached)
         reconciler = Reconciler(app.store, channels, posts, app.clock)
         self.worker = worker
         checkups = Checkups(app.store, channels, app.clock)
@@ -169,10 +172,31 @@ class Service:
     async def _sign_of_life(self) -> None:
         now = self.app.clock()
         process = Process(self.name, self.roles, self._started_at, now)
-        await self.app.store.access.seen(process, forget_before=now - FORGET_PROCESS_SECONDS * SECOND)
+        try:
+            await self.app.store.access.seen(process, forget_before=now - FORGET_PROCESS_SECONDS * SECOND)
+        except Exception as error:
+            self.app.health.pulse.refused(error)
+            raise
+        self.app.health.pulse.wrote()
 
     async def _reap(self) -> None:
-        """Every process knows every channel's promise, so any of them may take back what a dead one held."""
+        """Every process knows every channel's promise, so any of them may take back what a dead one held.
+
+        While the database could not be used, nobody could extend a lease or record an outcome: those who live get a
+        moment to do so before leases count again.
+        """
+        calm = self._calm_since
+        if calm is not None and time.monotonic() - calm < CALM_SECONDS:
+            await self.app.store.ping()
+            return
+        try:
+            await self._take_back()
+        except Exception:
+            self._calm_since = time.monotonic()
+            raise
+        self._calm_since = None
+
+    async def _take_back(self) -> None:
         keyed = frozenset(
             (a.name, o) for a in self.app.accounts if a.on for o in resendable(kinds()[a.kind].capabilities)
         )
@@ -183,8 +207,9 @@ class Service:
             log.warning("leases ran out", extra={"deliveries": [d.id for d in gone]})
 
     async def _expire(self) -> None:
-        now = self.app.clock()
-        for revision in await self.app.store.items.expired(now=now):
-            await self.app.store.deliveries.withdraw(
-                revision.item_id, reason="expired", note="", now=now, actor="system"
-            )
+        """Two schedulers never withdraw the same item: the second finds that it has been done."""
+        for revision in await self.app.store.items.expired(now=self.app.reached()):
+            with contextlib.suppress(Conflict):
+                await self.app.store.deliveries.withdraw(
+                    revision.item_id, reason="expired", note="", now=self.app.clock(), actor="system"
+                )

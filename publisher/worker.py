@@ -11,8 +11,9 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
-from channels.contract import Channel
-from channels.verdicts import Receipt, Rejected, Verdict
+from channels.contract import Channel, Post
+from channels.transport import passing
+from channels.verdicts import Deferred, Receipt, Rejected, Verdict
 from content_queue.model import ChannelState, Claimed
 from content_queue.store import Store
 from publisher.clock import SECOND, Clock
@@ -26,6 +27,7 @@ IDLE_SECONDS = 1.0  # how often the queue is looked at when nobody wakes us
 REFRESH_SECONDS = 1.0  # how old our knowledge of pauses and switches may be; promise 7 allows 5 s
 RECORD_LIMIT = 512  # outcomes in one commit
 BACKOFF_SECONDS = 1.0  # after the database refused
+MARGIN = 10  # the last tenth of a lease is not used to begin a request: clocks of two machines differ a little
 
 
 class Worker:
@@ -241,8 +243,9 @@ class Worker:
             return
         began, started = time.perf_counter(), self._clock()
         answer: Receipt | Verdict | Exception | None = may_send(claimed, lane.channel.capabilities, started)
-        if answer is None:
-            answer = await send(lane.channel, post) if post else Rejected("hash_mismatch", "not the signed bytes")
+        if answer is None and post:
+            answer = await self._send(lane.channel, post, claimed)
+        answer = answer or Rejected("hash_mismatch", "not the signed bytes")
         seconds = time.perf_counter() - began
         judgement = judge(
             claimed,
@@ -260,11 +263,31 @@ class Worker:
 
     async def _may_leave(self, lane: Lane, claimed: Claimed) -> bool:
         """Whether the claim still holds: after a lost lease somebody else may have sent it, or something newer."""
-        if self._clock() >= self._leases.get(claimed.token, 0):
-            return False
-        if not must_start_first(lane.channel.capabilities, claimed.operation):
-            return True
-        return bool(await self._store.deliveries.start([claimed], now=self._clock()))
+        lease, asked = self._leases.get(claimed.token, 0), False
+        while self._clock() < lease:
+            if not must_start_first(lane.channel.capabilities, claimed.operation):
+                return True
+            try:
+                return bool(await self._store.deliveries.start([claimed], now=self._clock(), again=asked))
+            except Exception:
+                asked = True
+                log.exception("a start could not be recorded; trying again", extra={"delivery": claimed.id})
+                await asyncio.sleep(BACKOFF_SECONDS)
+        return False
+
+    async def _send(self, channel: Channel, post: Post, claimed: Claimed) -> Receipt | Verdict | Exception:
+        """The start may have taken until after the lease: then nothing is sent, and that is certain."""
+        leave_by = self._leave_by(claimed)
+        if passing() >= leave_by:
+            return Deferred("too_late", "the right to send ran out before anything left")
+        return await send(channel, post, leave_by)
+
+    def _leave_by(self, claimed: Claimed) -> float:
+        """Until when its request may begin to leave, on the transport's clock, which is read first: a process frozen
+        between the two readings loses the time."""
+        moment = passing()
+        left = self._leases.get(claimed.token, 0) - self._clock() - self._pace.lease // MARGIN
+        return moment + left / SECOND
 
     # -- recording -----------------------------------------------------------------------------------------
 
@@ -322,17 +345,26 @@ class Worker:
             log.exception("an outcome could not be counted")
 
     async def _beat_loop(self) -> None:
+        usual = self._pace.lease / SECOND / 3
+        wait = usual
         while True:
-            await asyncio.sleep(self._pace.lease / SECOND / 3)
-            tokens = list(self._tokens)
-            if tokens:
-                lease = self._clock() + self._pace.lease
-                try:
-                    await self._store.deliveries.beat(tokens, lease=lease)
-                except Exception:
-                    log.exception("leases could not be extended")
-                else:
-                    self._leases |= {t: lease for t in tokens if t in self._tokens}
+            await asyncio.sleep(wait)
+            wait = usual if await self._beat() else min(usual, BACKOFF_SECONDS)
+
+    async def _beat(self) -> bool:
+        """A lease that has run out, or does before the commit, counts as lost: somebody else may have the claims."""
+        now = self._clock()
+        tokens = [t for t in self._tokens if self._leases.get(t, 0) > now]
+        if not tokens:
+            return True
+        try:
+            await self._store.deliveries.beat(tokens, lease=now + self._pace.lease)
+        except Exception:
+            log.exception("leases could not be extended")
+            return False
+        after = self._clock()
+        self._leases |= {t: now + self._pace.lease for t in tokens if self._leases.get(t, 0) > after}
+        return True
 
 
 def _timing(answer: object) -> dict[str, object]:
