@@ -158,6 +158,13 @@ class Herd:
             member.port = int(member.line())
         return member
 
+    def bear_all(self, *roles: str, **facts: Any) -> list[Member]:
+        """One member a role, born side by side."""
+        members = [self.bear(role, wait=False, **facts) for role in roles]
+        for member in members:
+            member.port = int(member.line())
+        return members
+
     def kill(self) -> None:
         for member in self.members:
             if member.process.poll() is None:

@@ -25,7 +25,7 @@ async def test_an_hour_back_is_not_an_hour_s_wait(postgres_url: str, tmp_path: P
         flock.receiver.slow = 0.3
         store = Store(postgres_url)
         try:
-            doomed, lived = flock.bear("worker"), flock.bear("scheduler")
+            doomed, lived = flock.bear_all("worker", "scheduler")
             wanted = await publish(store, range(30))
 
             async def busy() -> bool:

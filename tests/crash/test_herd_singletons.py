@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from herd import herding, until
+from herd import LONG, herding, until
 
 from content_queue.model import NewRevision, Signoff
 from content_queue.states import RevisionState
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.xdist_group("herd")]
 TAKEOVER_SECONDS = 10
 
 
-@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL] if LONG else [signal.SIGSTOP])
 async def test_sealing_is_taken_over(postgres_url: str, tmp_path: Path, number: int) -> None:
     """Frozen, it holds the lock and an open transaction: the database ends that."""
     store = Store(postgres_url)
@@ -57,8 +57,7 @@ async def test_what_has_expired_is_withdrawn_once(postgres_url: str, tmp_path: P
     try:
         await store.migrate(now=now())
         with herding(tmp_path, postgres_url) as flock:
-            for _ in range(2):
-                flock.bear("scheduler")
+            flock.bear_all("scheduler", "scheduler")
             for number in range(20):
                 await _expiring(store, number)
 
