@@ -45,7 +45,7 @@ from publisher.fitting import Fitting
 from publisher.gate import Gate
 from publisher.health import Health
 from publisher.intake import Defaults, Limits
-from publisher.keys import load_or_make
+from publisher.keys import log_key
 from publisher.media import MediaFiles, MediaStore
 from publisher.people import Signing
 from publisher.posts import Addresses
@@ -115,6 +115,7 @@ class App:
     health: Health
     clock: Clock
     wall: Clock
+    log_vkey: str
 
     def reached(self) -> int:
         """What both clocks have reached: for moments that were promised to the public, such as an embargo."""
@@ -160,23 +161,26 @@ async def open_app(
     clock: Clock | None = None,
     wall: Clock = clocks.now,
     extra_accounts: Sequence[ChannelAccount] = (),
+    roles: Sequence[str] = (),
 ) -> AsyncIterator[App]:
     """Opens the store (bringing its tables up to date) and closes it at the end. `clock` takes the place of both
-    clocks; `wall` of the wall clock, beside which the queue's own is begun."""
+    clocks; `wall` of the wall clock, beside which the queue's own is begun. `roles` are those that will run here: they
+    decide on whether the log's key is needed."""
     files = read_configuration(settings)
     accounts = (*files.accounts, *extra_accounts)
     if settings.sandbox:
         accounts = rehearsed(accounts, settings.data_dir)
     accounts = (*accounts, *canary_accounts(files.alarms, files.accounts))
-    key = load_or_make(settings.data_dir / "keys", files.agency.log_origin)
-    store = Store(settings.database, origin=files.agency.log_origin, key=key)
+    store = Store(settings.database, origin=files.agency.log_origin)
     queue_clock = QueueClock(wall)
     try:
         await store.migrate(now=clock() if clock else queue_clock())
         queue_clock.never_before(await store.newest())
+        key, vkey = await log_key(store.log, settings.data_dir / "keys", files.agency.log_origin, roles)
+        store.log.seal_with(key)
         vault = open_vault(settings)
         both = Clocks(clock or queue_clock, clock or wall)
-        yield _app(settings, files, accounts, store, both, vault, await _unsealed(store, vault, accounts))
+        yield _app(settings, files, accounts, store, both, vkey, vault, await _unsealed(store, vault, accounts))
     finally:
         await store.close()
 
@@ -205,6 +209,7 @@ def _app(
     accounts: tuple[ChannelAccount, ...],
     store: Store,
     both: Clocks,
+    log_vkey: str,
     vault: Vault,
     secrets: Mapping[str, str],
 ) -> App:
@@ -242,6 +247,7 @@ def _app(
         health=health,
         clock=clock,
         wall=both.wall,
+        log_vkey=log_vkey,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 
 from content_queue.model import Revision
 from content_queue.store import Conflict, Store
@@ -34,12 +35,14 @@ class Releaser(Loop):
         addresses: Addresses | None = None,
         *,
         reached: Clock | None = None,
+        released: Callable[[], None] = lambda: None,
     ) -> None:
         """`addresses` None: nobody looks at the links again. `reached` says what `not_before` is held against; it may
-        be behind `clock`."""
+        be behind `clock`. `released` is called when there is something to deliver, which is quicker than the
+        database's word."""
         super().__init__()
         self._store, self._gate, self._routes, self._clock = store, gate, routes, clock
-        self._addresses, self._reached = addresses, reached or clock
+        self._addresses, self._reached, self._released = addresses, reached or clock, released
 
     async def step(self) -> float:
         """Releases what is due; answers the seconds until the next look."""
@@ -82,6 +85,7 @@ class Releaser(Loop):
         await self._store.deliveries.release(
             revision.id, names, now=self._clock(), actor=ACTOR, facts=facts, links=links
         )
+        self._released()
 
     async def _hold(self, revision: Revision, report: dict[str, object]) -> None:
         log.warning("held by the checklist", extra={"item": revision.item_id, "revision": revision.number})

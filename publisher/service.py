@@ -11,13 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from channels.registry import kinds
-from content_queue.audit_log import encode_vkey
 from content_queue.store import Conflict, Process
 from publisher.app import App, Transports, build_channels
 from publisher.checkups import Checkups
 from publisher.clock import SECOND
 from publisher.delivery import resendable
-from publisher.keys import load_public
 from publisher.lanes import Pace
 from publisher.lookout import lookout
 from publisher.metrics import Metrics
@@ -111,7 +109,9 @@ class Service:
         worker = Worker(
             app.store, channels, posts, name=self.name, clock=app.clock, pace=pace, observe=self.metrics.attempt
         )
-        releaser = Releaser(app.store, app.gate, app.routes, app.clock, app.addresses, reached=app.reached)
+        releaser = Releaser(
+            app.store, app.gate, app.routes, app.clock, app.addresses, reached=app.reached, released=worker.wake
+        )
         reconciler = Reconciler(app.store, channels, posts, app.clock)
         self.worker = worker
         checkups = Checkups(app.store, channels, app.clock)
@@ -151,7 +151,7 @@ class Service:
             clock=app.clock,
             body_limit=(app.settings.source_mb + app.settings.attachment_mb) * MIB,
             source_limit=app.settings.source_mb * MIB,
-            log_vkey=encode_vkey(app.agency.log_origin, load_public(app.settings.data_dir / "keys")),
+            log_vkey=app.log_vkey,
         )
         web = serve_web(parts, app.settings.host, app.settings.port)
         self.port = await self._stack.enter_async_context(web)

@@ -153,6 +153,10 @@ class Database:
         if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         self.engine = self._make_engine(WRITERS + READERS)
+        # READ COMMITTED shows each statement its own moment anyhow; a transaction around a read costs two round trips.
+        self._read_engine = (
+            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._writers: ThreadPoolExecutor | GroupCommit
         if self.is_sqlite:
@@ -179,9 +183,18 @@ class Database:
         return await asyncio.wrap_future(self._writers.submit(self._transact, call))
 
     async def read(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """On PostgreSQL each statement sees what is committed when it begins, in a transaction of its own."""
         if self._closed:
             raise StoreClosed("The store is closed.")
-        return await asyncio.wrap_future(self._readers.submit(self._look, _Call(op, args, kwargs)))
+        return await asyncio.wrap_future(self._readers.submit(self._look, self._read_engine, _Call(op, args, kwargs)))
+
+    async def read_together(
+        self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """All statements in one transaction, whose isolation `op` may choose."""
+        if self._closed:
+            raise StoreClosed("The store is closed.")
+        return await asyncio.wrap_future(self._readers.submit(self._look, self.engine, _Call(op, args, kwargs)))
 
     def _transact(self, call: _Call) -> Any:
         for attempt in range(RETRIES):
@@ -200,18 +213,18 @@ class Database:
                     raise
         raise AssertionError("unreachable")
 
-    def _look(self, call: _Call) -> Any:
+    def _look(self, engine: Engine, call: _Call) -> Any:
         for attempt in range(RETRIES):
             try:
-                return self._look_once(call)
+                return self._look_once(engine, call)
             except DBAPIError as error:
                 # The server was started anew: every kept connection is dead, a new one is not.
                 if not error.connection_invalidated or attempt == RETRIES - 1:
                     raise
         raise AssertionError("unreachable")
 
-    def _look_once(self, call: _Call) -> Any:
-        with self.engine.connect() as connection:
+    def _look_once(self, engine: Engine, call: _Call) -> Any:
+        with engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN")
             try:

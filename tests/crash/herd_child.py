@@ -93,7 +93,7 @@ async def live(order: Order) -> None:
         vitals_port=0,
         drain_seconds=5,
     ).model_copy(update={"lease_seconds": order.lease})
-    async with open_app(settings, wall=lambda: clock.now() + turned[-1]) as app:
+    async with open_app(settings, wall=lambda: clock.now() + turned[-1], roles=order.roles) as app:
         service = Service(app, order.roles)
         await service.start()
         print(service.port, flush=True)
