@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -19,6 +17,7 @@ from yarl import URL
 
 from channels.addresses import AddressRefused, Network, guarded_socket_factory
 from channels.answers import Answer, classify, http_date, retry_after, verdict
+from channels.leaving import leave_by, passing
 from channels.verdicts import Deferred, OutcomeUnknown, Suspended, Timing, Verdict
 
 REPLY_LIMIT = 64 * 1024  # bytes of a reply that are read
@@ -27,25 +26,6 @@ CONNECT_DEADLINE = 10.0  # seconds for name, connection and TLS together
 KEEP_ALIVE = 4.0  # seconds; Node.js servers close idle connections after 5 (server.keepAliveTimeout)
 KEPT_ADDRESSES = 4096
 SECURE, PLAIN = "https", "http"
-# Linux' monotonic clock stands still while the machine is suspended; the right to send does not.
-_PASSING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-_leave_by: ContextVar[float | None] = ContextVar("leave_by", default=None)
-
-
-def passing() -> float:
-    """Seconds since some fixed moment, time asleep included."""
-    return time.clock_gettime(_PASSING)
-
-
-@contextlib.contextmanager
-def leaving_by(moment: float | None) -> Iterator[None]:
-    """What is sent inside must begin to leave before `moment` (on `passing`), or it is `Deferred("too_late")`: the
-    caller's right to send ends then, however long the process stood still in between."""
-    token = _leave_by.set(moment)
-    try:
-        yield
-    finally:
-        _leave_by.reset(token)
 
 
 class _TooLate(Exception):
@@ -189,7 +169,7 @@ class Transport:
         """One request, never repeated. Returns what `codes` (else the default table) calls taken; raises the
         verdict for everything else. `deadline` is seconds for the whole exchange, reply body included. Inside
         `leaving_by` nothing leaves after that moment."""
-        return await self._exchange(method, url, headers, body, account, codes, deadline, _leave_by.get())
+        return await self._exchange(method, url, headers, body, account, codes, deadline, leave_by.get())
 
     async def _exchange(
         self,

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from ipaddress import IPv4Network
-from zoneinfo import ZoneInfo
 
 from channels.contract import Channel
 from channels.registry import BadSettings, Tools, UnknownKind, kinds
@@ -38,7 +36,7 @@ from config.settings import (
 from content_queue.store import Store
 from publisher import clock as clocks
 from publisher.checklist import Checklist
-from publisher.clock import SECOND, Clock, Clocks, QueueClock
+from publisher.clock import SECOND, Clock, Clocks, QueueClock, today
 from publisher.desk import Desk
 from publisher.fanout import Routes
 from publisher.fitting import Fitting
@@ -223,7 +221,7 @@ def _app(
     workshop = Workshop(settings, accounts, store, both, vault, secrets)
     editions = {a.name: a.edition for a in accounts if a.edition}
     fitting = Fitting(workshop.channels, routes, addresses, lambda slug: column_names.get(slug, slug), editions)
-    gate = Gate(files.checklist, _today(agency.zone, both.wall), fitting)
+    gate = Gate(files.checklist, today(agency.zone, both.wall), fitting)
     signing = Signing(files.people.stages, {p.name: p.may_sign for p in files.people.people})
     desk = Desk(store, gate, media, routes, signing, _defaults(settings, agency), clock)
     health = Health(store, names, clock, oldest_due_seconds=settings.oldest_due_seconds, wall=both.wall)
@@ -275,11 +273,6 @@ def check_filings(accounts: Sequence[ChannelAccount]) -> None:
         missing = [(key, "is needed for an account that is filed") for key in needed if not getattr(account, key)]
         if missing:
             raise ConfigError(where, missing)
-
-
-def _today(zone: str, clock: Clock) -> Callable[[], date]:
-    place = ZoneInfo(zone)
-    return lambda: datetime.fromtimestamp(clock() / SECOND, UTC).astimezone(place).date()
 
 
 def _defaults(settings: Settings, agency: Agency) -> Defaults:

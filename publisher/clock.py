@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -66,6 +66,11 @@ class Clocks(NamedTuple):
 def differs(clock: Clock, wall: Clock) -> float:
     """Seconds by which `clock` is ahead of the wall clock."""
     return (clock() - wall()) / SECOND
+
+
+def today(zone: str, clock: Clock) -> Callable[[], date]:
+    place = ZoneInfo(zone)
+    return lambda: datetime.fromtimestamp(clock() / SECOND, UTC).astimezone(place).date()
 
 
 def iso(at: int, zone: str = "UTC") -> str:

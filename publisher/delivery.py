@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from channels.contract import Capabilities, Channel, Editable, FollowUp, Idempotency, Operation, Post, Recallable
-from channels.transport import leaving_by
+from channels.leaving import leaving_by
 from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
 from content_queue.model import Claimed, Outcome
 from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
@@ -65,7 +65,7 @@ def resendable(capabilities: Capabilities) -> frozenset[str]:
 
 
 async def send(channel: Channel, post: Post, leave_by: float | None = None) -> Receipt | Verdict | Exception:
-    """One request, which must begin to leave before `leave_by` (on `transport.passing`). Every surprise is handed back
+    """One request, which must begin to leave before `leave_by` (on `leaving.passing`). Every surprise is handed back
     as a value; cancellation passes through."""
     with leaving_by(leave_by):
         return await _send(channel, post)

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from channels.contract import Channel, Post
-from channels.transport import passing
+from channels.leaving import passing
 from channels.verdicts import Deferred, Receipt, Rejected, Verdict
 from content_queue.model import ChannelState, Claimed
 from content_queue.store import Store

@@ -21,7 +21,8 @@ from platform_double import Platform, answer, close, drip, hang
 
 from channels import transport as transport_module
 from channels.answers import Answer
-from channels.transport import REPLY_LIMIT, Transport, leaving_by, passing
+from channels.leaving import leaving_by, passing
+from channels.transport import REPLY_LIMIT, Transport
 from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
