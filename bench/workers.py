@@ -31,7 +31,7 @@ from publisher.app import open_app
 from publisher.clock import now
 from publisher.service import Service
 
-ITEMS, ENDPOINTS, ROUNDS = 200, 50, 3
+ITEMS, ENDPOINTS, ROUNDS = 100, 50, 3
 WORKERS = (1, 2, 4)
 NAMES = [f"hook{n:02}" for n in range(ENDPOINTS)]
 WAITING = 1_000_000
