@@ -3,7 +3,6 @@ ten seconds, and nothing is done twice."""
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sys
 from collections import Counter
@@ -30,14 +29,15 @@ async def test_sealing_is_taken_over(postgres_url: str, tmp_path: Path, number: 
     store = Store(postgres_url)
     try:
         await store.migrate(now=now())
-        await store.channels.pause("alpha", reason="an entry to seal", actor="an", now=now())
         with herding(tmp_path, postgres_url) as flock:
+            other = flock.bear("scheduler")
+            other.send(signal.SIGSTOP)  # so that it is not first
+            await store.channels.pause("alpha", reason="an entry to seal", actor="an", now=now())
             holder = flock.bear("scheduler", hold_seal=True, wait=False)
             assert "holding" in {holder.line(), holder.line()}  # the other line is its port
-            flock.bear("scheduler")
-            await asyncio.sleep(2)  # the other tries every second
-            assert await store.log.checkpoint() is None
             holder.send(number)
+            other.send(signal.SIGCONT)
+            assert await store.log.checkpoint() is None
 
             async def sealed() -> bool:
                 return await store.log.checkpoint() is not None
