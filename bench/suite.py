@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench import checklist, claims, feeds, latency, webhooks, workers
+from bench import checklist, claims, feeds, isolation, latency, webhooks, workers
 from bench.report import Row, Section
 
 MIB = 2**20
@@ -31,6 +31,33 @@ def _webhook_rows(name: str, r: dict[str, Any]) -> list[Row]:
         Row(f"{name}: the same, to a bare client that only sends", rate, ready, r["ratio_presigned"]),
         Row(f"{name}: CPU a delivery", f"{r['cpu_us']:.0f} us", f"{r['bare_cpu_us']:.0f} us", times),
     ]
+
+
+def run_isolation(quick: bool) -> Section:
+    results = isolation.run(items=2, rounds=1) if quick else isolation.run()
+    rows = [row for name, found in results.items() for row in _isolation_rows(name, found)]
+    first = next(iter(results.values()))
+    note = (
+        f"{first['items']} items to {first['endpoints']:,} endpoints, one every {isolation.PACE_SECONDS:g} s; "
+        f"median of {first['rounds']} rounds: from the release to the first byte at the receiver, over the nine "
+        "tenths that are healthy in both runs. In the one run the others hang, reset, drip or answer 429. The aim is a "
+        "rise of no more than 10 % or 250 ms, whichever is more."
+    )
+    return Section("isolation", TITLES["isolation"], rows, (note,))
+
+
+def _isolation_rows(name: str, r: dict[str, Any]) -> list[Row]:
+    rows = []
+    for share, label in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
+        ours, bound = r[f"troubled_{share}"], r[f"healthy_{share}"]
+        aim = ("at most", round(max(1.1, 1 + 0.25 / bound), 2)) if share == 0.95 else None
+        figures = (f"{ours * 1000:.0f} ms", f"{bound * 1000:.0f} ms")
+        ratio = r["rise_0.95"] if share == 0.95 else ours / bound
+        rows.append(Row(f"{name}: {label} of the healthy endpoints", *figures, ratio, aim))
+    for behaviour, requests in r["bad"].items():
+        rows.append(Row(f"{name}: requests to one endpoint ({behaviour})", f"{requests:.1f}", f"{r['items']} items"))
+    missing = Row(f"{name}: healthy deliveries that did not arrive in the run", f"{r['missing']:,}")
+    return [*rows, missing] if r["missing"] else rows
 
 
 def run_feeds(quick: bool) -> Section:
@@ -164,6 +191,7 @@ TITLES = {
     "webhooks": "Signed webhooks, from queued to recorded",
     "feeds": "Feed polls, to a handler of constant bytes",
     "claims": "Claims while many deliveries wait",
+    "isolation": "Endpoints that misbehave, beside those that do not",
     "checklist": "The checklist",
     "latency": "From approved to the wire, PostgreSQL idle",
     "workers": "Many workers on one PostgreSQL",
@@ -172,6 +200,7 @@ RUNNERS: dict[str, Callable[[bool], Section]] = {
     "webhooks": run_webhooks,
     "feeds": run_feeds,
     "claims": run_claims,
+    "isolation": run_isolation,
     "checklist": run_checklist,
     "latency": run_latency,
     "workers": run_workers,

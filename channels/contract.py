@@ -25,13 +25,15 @@ class Idempotency(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Quota:
     """At most `limit` requests of `operations` in any `seconds`; with `daily`, in one calendar day of Asia/Shanghai,
-    which is where the platforms count. `name` is a short stable code such as `posts_a_day`."""
+    which is where the platforms count. `name` is a short stable code such as `posts_a_day`. `looks`: the platform
+    counts looks (`confirm`) too."""
 
     name: str
     limit: int
     seconds: int
     daily: bool = False
     operations: frozenset[Operation] = frozenset(Operation)
+    looks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from content_queue.breaker import Sign, is_open
 from content_queue.states import DeliveryEvent, DeliveryState, RevisionState
 
 
@@ -124,6 +125,8 @@ class Claimed:
     `basis` is (remote id, url) of the earlier receipt that an edit or a recall acts on; `cause` and `note`
     are the typed reason and the public words of a correction or a withdrawal. `key_since` is when the
     idempotency key began to count (None: at the making), `doubted` says that an earlier attempt may have put it out.
+    `probe`: the account gave no answers and this one finds out whether it does again. `counted` are the quotas it was
+    counted in, with the slice of each; then it leaves before `leave_by` or is given back.
     """
 
     id: int
@@ -141,6 +144,9 @@ class Claimed:
     key_since: int | None = None
     doubted: bool = False
     basis: tuple[str, str] | None = None
+    probe: bool = False
+    counted: tuple[tuple[str, int], ...] = ()
+    leave_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +156,8 @@ class Outcome:
     `events` are the moves from the state the claim left; `counted` says whether the attempt counts towards the
     limit. `due_at` is set when the delivery waits again; `awaits`, `look_at` and `deadline_at` when it is not settled
     (see `Delivery`). `evidence` goes into the log entry as it is (no
-    secrets): reason, detail, timing in milliseconds, HTTP status.
+    secrets): reason, detail, timing in milliseconds, HTTP status. `sign` is what it tells of the account, `visible`
+    that readers can see the post now.
     """
 
     delivery_id: int
@@ -169,6 +176,20 @@ class Outcome:
     look_at: int | None = None
     deadline_at: int | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    sign: Sign = Sign.NONE
+    visible: bool = False
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRule:
+    """At most `limit` requests of `operations` in any `seconds`; with `daily`, in one calendar day of Asia/Shanghai."""
+
+    name: str
+    limit: int
+    seconds: int
+    daily: bool = False
+    operations: frozenset[str] = frozenset({"publish", "edit", "recall"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +218,11 @@ class ChannelState:
     check_reason: str = ""
     token_until: int | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def silent_until(self) -> int:
+        """When the breaker lets the next probe go; 0 while it is closed."""
+        return self.probe_at if is_open(self.failures) else 0
 
 
 @dataclass(frozen=True, slots=True)

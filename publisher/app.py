@@ -34,9 +34,9 @@ from config.settings import (
     secret,
 )
 from content_queue.store import Store
-from publisher import clock as clocks
+from publisher.allowances import Rules, of_all
 from publisher.checklist import Checklist
-from publisher.clock import SECOND, Clock, Clocks, QueueClock, today
+from publisher.clock import SECOND, Clock, Clocks, QueueClock, now, today
 from publisher.desk import Desk
 from publisher.fanout import Routes
 from publisher.fitting import Fitting
@@ -111,13 +111,13 @@ class App:
     workshop: Workshop
     fitting: Fitting
     health: Health
-    clock: Clock
-    wall: Clock
+    clocks: Clocks
     log_vkey: str
 
-    def reached(self) -> int:
-        """What both clocks have reached: for moments that were promised to the public, such as an embargo."""
-        return min(self.clock(), self.wall())
+    @property
+    def clock(self) -> Clock:
+        """The queue's own."""
+        return self.clocks.queue
 
     @property
     def zone(self) -> str:
@@ -157,13 +157,12 @@ async def open_app(
     settings: Settings,
     *,
     clock: Clock | None = None,
-    wall: Clock = clocks.now,
+    wall: Clock = now,
     extra_accounts: Sequence[ChannelAccount] = (),
     roles: Sequence[str] = (),
 ) -> AsyncIterator[App]:
-    """Opens the store (bringing its tables up to date) and closes it at the end. `clock` takes the place of both
-    clocks; `wall` of the wall clock, beside which the queue's own is begun. `roles` are those that will run here: they
-    decide on whether the log's key is needed."""
+    """Opens the store (its tables are brought up to date) and closes it at the end. `clock` takes the place of both
+    clocks, `wall` of the wall clock alone. `roles` will run here: they decide on whether the log's key is needed."""
     files = read_configuration(settings)
     accounts = (*files.accounts, *extra_accounts)
     if settings.sandbox:
@@ -223,8 +222,9 @@ def _app(
     fitting = Fitting(workshop.channels, routes, addresses, lambda slug: column_names.get(slug, slug), editions)
     gate = Gate(files.checklist, today(agency.zone, both.wall), fitting)
     signing = Signing(files.people.stages, {p.name: p.may_sign for p in files.people.people})
-    desk = Desk(store, gate, media, routes, signing, _defaults(settings, agency), clock)
-    health = Health(store, names, clock, oldest_due_seconds=settings.oldest_due_seconds, wall=both.wall)
+    desk = Desk(store, gate, media, routes, signing, _defaults(settings, agency), clock, workshop.quotas)
+    late = settings.oldest_due_seconds
+    health = Health(store, names, clock, oldest_due_seconds=late, quotas=workshop.quotas, wall=both.wall)
     return App(
         settings=settings,
         agency=agency,
@@ -243,8 +243,7 @@ def _app(
         workshop=workshop,
         fitting=fitting,
         health=health,
-        clock=clock,
-        wall=both.wall,
+        clocks=both,
         log_vkey=log_vkey,
     )
 
@@ -366,6 +365,9 @@ class Workshop:
                 except ConfigError as error:
                     log.info("an account cannot be built here", extra={"channel": account.name, "why": str(error)})
         return self._buildable
+
+    def quotas(self) -> Rules:
+        return of_all({name: c.capabilities for name, c in self.channels().items()})
 
     def one(self, account: ChannelAccount, transports: Transports) -> Channel:
         where = f"channels.toml ({account.name})"

@@ -62,6 +62,10 @@ class Clocks(NamedTuple):
     queue: Clock
     wall: Clock
 
+    def reached(self) -> int:
+        """What both have reached: for what was promised to the public, such as an embargo."""
+        return min(self.queue(), self.wall())
+
 
 def differs(clock: Clock, wall: Clock) -> float:
     """Seconds by which `clock` is ahead of the wall clock."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejecte
 from content_queue.model import Claimed, Outcome
 from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
 from publisher import doubts, retry
+from publisher.breaker import sign_of
 
 E = DeliveryEvent
 
@@ -129,6 +130,9 @@ def judge(
         look_at=doubts.next_look(capabilities, 0, now) if doubtful or awaits is Awaits.PLATFORM else None,
         deadline_at=doubts.doubt_deadline(now) if doubtful else doubts.deadline(awaits, now),
         evidence=facts,
+        sign=sign_of(answer),
+        visible=receipt is not None and not awaits and claimed.operation != Operation.RECALL,
+        probe=claimed.probe,
     )
     return Judgement(outcome, *_for_the_channel(answer, now))
 
@@ -213,3 +217,22 @@ def _for_the_channel(answer: object, now: int) -> tuple[int | None, str | None, 
     return None, None, None
 
 
+def timing(answer: object) -> dict[str, object]:
+    """What the transport knows of a refused request: when its answer began, and whether anything left."""
+    told = getattr(answer, "timing", None)
+    return {} if told is None else {"first_byte_ms": told.first_byte, "left": told.sent}
+
+
+def shuts(judgement: Judgement) -> bool:
+    """Whether the channel rests after it."""
+    return bool(judgement.pause or judgement.close or judgement.hold_until)
+
+
+def holds(group: Sequence[Judgement]) -> dict[str, int]:
+    """channel -> the longest wait that was asked for."""
+    found: dict[str, int] = {}
+    for judgement in group:
+        if judgement.hold_until is not None:
+            name = judgement.outcome.channel
+            found[name] = max(judgement.hold_until, found.get(name, 0))
+    return found

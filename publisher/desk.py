@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from content_queue.model import Delivery, NewRevision, Revision, Signoff
 from content_queue.states import DeliveryState, RevisionState
 from content_queue.store import Conflict, Forbidden, Reply, Store, Unknown
+from publisher.allowances import Exceeding, Rules
 from publisher.clock import Clock
 from publisher.content import Content, content_hash
 from publisher.fanout import Routes
@@ -20,6 +21,7 @@ from publisher.gate import Gate, Place, Verdict
 from publisher.intake import Defaults, FileSource, Submission, read_submission
 from publisher.media import MediaStore
 from publisher.people import Signing
+from publisher.planning import exceeded
 from publisher.problems import Held, NotAllowed, NotFound, Refused
 from publisher.texts import bilingual, mark
 
@@ -80,7 +82,9 @@ class Desk:
         signing: Signing,
         defaults: Defaults,
         clock: Clock,
+        quotas: Callable[[], Rules] = dict,
     ) -> None:
+        self._quotas = quotas
         self._store, self._gate, self._media = store, gate, media
         self._routes, self._signing, self._defaults, self._clock = routes, signing, defaults, clock
 
@@ -247,6 +251,11 @@ class Desk:
             bilingual("Mend the text and submit a correction: gongbao correct {item} FILE.", item=revision.item_id),
             findings,
         )
+
+    async def exceeded(self, item_id: str) -> tuple[Exceeding, ...]:
+        """The quotas that the newest revision would have to wait for. Raises `NotFound`."""
+        revision = await self.latest(item_id)
+        return await exceeded(self._store, self._routes, self._quotas(), revision, self._clock())
 
     # -- operators -----------------------------------------------------------------------------------------
 

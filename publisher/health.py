@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from content_queue.store import Process, Store, StoreFull
+from publisher.allowances import Rules, spent
 from publisher.clock import DIFFERS_SECONDS, SECOND, Clock, differs
 
 WORKER_SILENT_SECONDS = 15  # workers report every few seconds
@@ -70,9 +71,11 @@ class Health:
         clock: Clock,
         *,
         oldest_due_seconds: float,
+        quotas: Callable[[], Rules] = dict,
         wall: Clock | None = None,
     ) -> None:
         self._store, self._names, self._clock, self._wall = store, tuple(names), clock, wall or clock
+        self._quotas = quotas
         self._oldest = oldest_due_seconds
         self.pulse = Pulse()
 
@@ -124,12 +127,14 @@ class Health:
         return None
 
     async def oldest_due(self, now: int) -> dict[str, float]:
-        """channel -> seconds its oldest delivery has been due; channels that are parked on purpose left out."""
+        """channel -> seconds its oldest delivery has been due; channels that are parked on purpose left out, and
+        those that rest until their quota or their next probe."""
         scopes = {s.scope for s in await self._store.channels.switches()}
         if "all" in scopes or any(s.startswith("column:") for s in scopes):
             return {}
-        states = await self._store.channels.states()
-        parked = {n for n, s in states.items() if s.paused or s.closed or s.held_until > now}
+        states = await self._store.channels.unwell(now=now)
+        parked = {n for n, s in states.items() if s.paused or s.closed or s.held_until > now or s.silent_until > now}
+        parked |= set(spent(await self._store.quotas.left(self._quotas(), now=now)))
         names = [n for n in self._names if n not in parked and f"channel:{n}" not in scopes]
         due = await self._store.deliveries.oldest_due(names)
         return {n: (now - at) / SECOND for n, at in due.items() if at <= now}

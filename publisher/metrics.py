@@ -97,6 +97,7 @@ class _StoreGauges:
         self._unsealed = gauge("gongbao_log_unsealed", "Log entries that wait for a signed checkpoint.")
         self._stops = gauge("gongbao_stops", "Stop switches that are on.")
         self._incidents = gauge("gongbao_incidents", "Open incidents (alarms).", "kind", "severity")
+        self._silent = gauge("gongbao_channels_silent", "Channels that give no answers and are only probed.")
 
     async def read(self, store: Store, health: Health, now: int) -> None:
         counts = await store.deliveries.counts()
@@ -106,12 +107,14 @@ class _StoreGauges:
         unsealed = await store.log.unsealed()
         stops = len(await store.channels.switches())
         incidents = await store.alarms.counts()
+        unwell = await store.channels.unwell(now=now)
         self._show(counts, revisions, oldest)
         self._show_books(books)
         self._unsealed.set(unsealed)
         self._stops.set(stops)
         for labels, count in incidents.items():
             self._incidents.labels(*labels).set(count)
+        self._silent.set(sum(s.silent_until > 0 for s in unwell.values()))
 
     def _show(
         self, counts: Mapping[tuple[str, str], int], revisions: Mapping[str, int], oldest: Mapping[str, float]
@@ -137,5 +140,5 @@ class _StoreGauges:
         """A number without labels cannot be absent: it becomes NaN."""
         for family in (self._deliveries, self._revisions, self._oldest, self._books, self._incidents):
             family.clear()
-        for single in (self._balanced, self._in_doubt, self._unsealed, self._stops):
+        for single in (self._balanced, self._in_doubt, self._unsealed, self._stops, self._silent):
             single.set(float("nan"))

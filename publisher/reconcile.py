@@ -15,6 +15,7 @@ from channels.verdicts import Receipt, Verdict
 from content_queue.states import DeliveryState
 from content_queue.store import Look, Store
 from publisher import doubts
+from publisher.allowances import allowances
 from publisher.clock import SECOND, Clock
 from publisher.loops import Loop
 from publisher.posts import HashMismatch, Posts
@@ -58,8 +59,18 @@ class Reconciler(Loop):
             await self._store.looks.later(look, look_at=None, detail="cannot_look", now=self._clock())
             return
         began = self._clock()
+        if not await self._may_look(look):
+            at = doubts.next_look(self._channels[look.delivery.channel].capabilities, look.delivery.looks, began)
+            await self._store.looks.later(look, look_at=at, detail="no_quota_left", now=began)
+            return
         sighting = await self._look(channel, look)
         await self.apply(look, sighting, began)
+
+    async def _may_look(self, look: Look) -> bool:
+        """Counts the look where the platform counts looks; without quota left it is put off."""
+        name = look.delivery.channel
+        rules = allowances(self._channels[name].capabilities).looking
+        return not rules or await self._store.quotas.use(name, rules, now=self._clock())
 
     async def _look(self, channel: Confirmable, look: Look) -> Sighting:
         """What the platform shows. A look that fails has seen nothing."""

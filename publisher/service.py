@@ -110,7 +110,7 @@ class Service:
             app.store, channels, posts, name=self.name, clock=app.clock, pace=pace, observe=self.metrics.attempt
         )
         releaser = Releaser(
-            app.store, app.gate, app.routes, app.clock, app.addresses, reached=app.reached, released=worker.wake
+            app.store, app.gate, app.routes, app.clock, app.addresses, reached=app.clocks.reached, released=worker.wake
         )
         reconciler = Reconciler(app.store, channels, posts, app.clock)
         self.worker = worker
@@ -208,7 +208,7 @@ class Service:
 
     async def _expire(self) -> None:
         """Two schedulers never withdraw the same item: the second finds that it has been done."""
-        for revision in await self.app.store.items.expired(now=self.app.reached()):
+        for revision in await self.app.store.items.expired(now=self.app.clocks.reached()):
             with contextlib.suppress(Conflict):
                 await self.app.store.deliveries.withdraw(
                     revision.item_id, reason="expired", note="", now=self.app.clock(), actor="system"

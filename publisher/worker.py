@@ -17,7 +17,7 @@ from channels.verdicts import Deferred, Receipt, Rejected, Verdict
 from content_queue.model import ChannelState, Claimed
 from content_queue.store import Store
 from publisher.clock import SECOND, Clock
-from publisher.delivery import Judgement, judge, may_send, must_start_first, resendable, send
+from publisher.delivery import Judgement, holds, judge, may_send, must_start_first, resendable, send, shuts, timing
 from publisher.lanes import Lane, Pace
 from publisher.posts import HashMismatch, Posts
 
@@ -61,6 +61,7 @@ class Worker:
         self._runners: set[asyncio.Task[None]] = set()
         self._shut: tuple[set[str], set[str], bool] = (set(), set(), False)
         self._refreshed = 0.0
+        self._quotas = {n: q for n, lane in self._lanes.items() if (q := lane.allowances.sending)}
         self.keyed = frozenset((n, o) for n, c in channels.items() for o in resendable(c.capabilities))
 
     # -- life ----------------------------------------------------------------------------------------------
@@ -119,7 +120,9 @@ class Worker:
             return REFRESH_SECONDS
         now = self._clock()
         token, lease = uuid.uuid4().hex, now + self._pace.lease
-        claimed = await self._store.deliveries.claim(rooms, token=token, worker=self.name, now=now, lease=lease)
+        claimed = await self._store.deliveries.claim(
+            rooms, token=token, worker=self.name, now=now, lease=lease, quotas=self._quotas
+        )
         if not claimed:
             return await self._until_due(list(rooms), now)
         self._tokens[token] += len(claimed)
@@ -132,9 +135,10 @@ class Worker:
 
     async def _until_due(self, names: list[str], claimed_at: int) -> float:
         """Seconds to sleep after a claim that found nothing. What was due then and not claimed rests under a
-        switch or is in another worker's hand: waiting for it at full speed helps nobody."""
-        due = await self._store.deliveries.next_due(names)
-        if due is None or due <= claimed_at:
+        switch or a quota, or is in another worker's hand: waiting for it at full speed helps nobody."""
+        found = await self._store.deliveries.oldest_due(names)
+        due = min((d for d in found.values() if d > claimed_at), default=None)
+        if due is None:
             return IDLE_SECONDS
         return min(max((due - self._clock()) / SECOND, 0.005), IDLE_SECONDS)
 
@@ -146,9 +150,11 @@ class Worker:
         resting, _, everything = self._shut
         if everything or self._stopping:
             return {}
-        ahead = self._pace.ahead
-        rooms = {n: lane.room(ahead) for n, lane in self._lanes.items() if n not in resting and lane.hungry(ahead)}
-        left = self._pace.in_hand - self.in_hand
+        ahead, at, now = self._pace.ahead, time.monotonic(), self._clock()
+        fit = [lane for n, lane in self._lanes.items() if n not in resting and lane.may_claim(now)]
+        rooms = {lane.name: lane.room(ahead, at) for lane in fit if lane.hungry(ahead, at)}
+        stuck = min(sum(lane.stuck(at) for lane in self._lanes.values()), self._pace.in_hand // 2)
+        left = self._pace.in_hand - self.in_hand + stuck
         if left <= 0:
             return {n: 1 for n in rooms if self._lanes[n].idle()}
         total = sum(rooms.values())
@@ -162,7 +168,7 @@ class Worker:
         """What is paused, held, closed or stopped; claims of those that have not left are given back."""
         if time.monotonic() - self._refreshed < REFRESH_SECONDS / 4:
             return
-        states = await self._store.channels.states()
+        states = await self._store.channels.unwell(now=self._clock())
         scopes = {s.scope for s in await self._store.channels.switches()}
         now = self._clock()
         names = {n for n, s in states.items() if _unfit(s, now)}
@@ -170,6 +176,8 @@ class Worker:
         columns = {s.removeprefix("column:") for s in scopes if s.startswith("column:")}
         self._shut = (names, columns, "all" in scopes)
         self._refreshed = time.monotonic()
+        for name, lane in self._lanes.items():
+            lane.known(states.get(name))
         back = [c for lane in self._lanes.values() for c in lane.queue if self._is_shut(c)]
         if back:
             gone = {c.id for c in back}
@@ -179,7 +187,8 @@ class Worker:
 
     def _is_shut(self, claimed: Claimed) -> bool:
         names, columns, everything = self._shut
-        shutting = self._lanes[claimed.channel].shutting > 0
+        lane = self._lanes[claimed.channel]
+        shutting = lane.shutting > 0 or (lane.broken and not claimed.probe)
         return everything or shutting or claimed.channel in names or claimed.column in columns
 
     async def _give_back(self, claims: list[Claimed]) -> None:
@@ -238,6 +247,9 @@ class Worker:
             await asyncio.sleep(BACKOFF_SECONDS)
             await self._give_back([claimed])
             return
+        if claimed.leave_by is not None and self._clock() >= claimed.leave_by:
+            await self._give_back([claimed])  # counted too long ago in a quota: it is claimed, and counted, again
+            return
         if not await self._may_leave(lane, claimed):
             self._forget(claimed.token)
             return
@@ -253,11 +265,12 @@ class Worker:
             lane.channel.capabilities,
             now=self._clock(),
             chance=self._chance,
-            evidence={"began": started, "ms": round(seconds * 1000, 1), **_timing(answer)},
+            evidence={"began": started, "ms": round(seconds * 1000, 1), **timing(answer)},
         )
         if isinstance(answer, Exception) and str(judgement.outcome.reason).startswith("surprise_"):
             log.error("an adapter let a surprise escape", exc_info=answer, extra={"delivery": claimed.id})
-        lane.shutting += _shuts(judgement)
+        lane.shutting += shuts(judgement)
+        lane.answered(judgement.outcome.sign, time.monotonic())
         self._done.append(judgement)
         self._finished.set()
 
@@ -286,8 +299,9 @@ class Worker:
         """Until when its request may begin to leave, on the transport's clock, which is read first: a process frozen
         between the two readings loses the time."""
         moment = passing()
-        left = self._leases.get(claimed.token, 0) - self._clock() - self._pace.lease // MARGIN
-        return moment + left / SECOND
+        end = self._leases.get(claimed.token, 0) - self._pace.lease // MARGIN
+        end = end if claimed.leave_by is None else min(end, claimed.leave_by)
+        return moment + (end - self._clock()) / SECOND
 
     # -- recording -----------------------------------------------------------------------------------------
 
@@ -317,7 +331,8 @@ class Worker:
         self._record_limit = RECORD_LIMIT
         for judgement in group:
             self._settled(judgement)
-        if any(self._lanes[j.outcome.channel].hungry(self._pace.ahead) for j in group):
+        at = time.monotonic()
+        if any(self._lanes[j.outcome.channel].hungry(self._pace.ahead, at) for j in group):
             self.wake()
 
     async def _keep(self, group: list[Judgement]) -> None:
@@ -329,13 +344,18 @@ class Worker:
             if judgement.close:
                 await self._store.channels.close(name, reason=judgement.close, actor="system", now=self._clock())
         outcomes = [j.outcome for j in group]
-        await self._store.deliveries.record(outcomes, holds=_holds(group), now=self._clock())
+        await self._store.deliveries.record(outcomes, holds=holds(group), now=self._clock(), chance=self._chance)
 
     def _settled(self, judgement: Judgement) -> None:
         outcome = judgement.outcome
         self._forget(outcome.token)
-        if _shuts(judgement):
-            self._lanes[outcome.channel].shutting -= 1
+        lane = self._lanes[outcome.channel]
+        was = lane.broken
+        lane.recorded(outcome.sign)
+        if lane.broken or was:
+            self._refreshed = 0.0
+        if shuts(judgement):
+            lane.shutting -= 1
             self._shut[0].add(outcome.channel)
             self._refreshed = 0.0
         evidence = outcome.evidence
@@ -367,30 +387,10 @@ class Worker:
         return True
 
 
-def _timing(answer: object) -> dict[str, object]:
-    """What the transport knows of a refused request: when its answer began, and whether anything left."""
-    timing = getattr(answer, "timing", None)
-    return {} if timing is None else {"first_byte_ms": timing.first_byte, "left": timing.sent}
-
-
 def _emptied(queue: deque[Claimed]) -> list[Claimed]:
     held = list(queue)
     queue.clear()
     return held
-
-
-def _shuts(judgement: Judgement) -> bool:
-    return bool(judgement.pause or judgement.close or judgement.hold_until)
-
-
-def _holds(group: list[Judgement]) -> dict[str, int]:
-    """channel -> the longest wait that was asked for."""
-    holds: dict[str, int] = {}
-    for judgement in group:
-        if judgement.hold_until is not None:
-            name = judgement.outcome.channel
-            holds[name] = max(judgement.hold_until, holds.get(name, 0))
-    return holds
 
 
 def _unfit(state: ChannelState, now: int) -> bool:

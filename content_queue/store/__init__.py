@@ -26,6 +26,7 @@ from content_queue.store.log import AuditLog, continue_numbers
 from content_queue.store.lookback import LinkCheck, Lookback
 from content_queue.store.looks import Look, Looks
 from content_queue.store.marks import RevisionMark, revision_marks
+from content_queue.store.quotas import Quotas
 from content_queue.store.secrets import SealedSecret, Secrets
 from content_queue.store.shelf import Shelf, Shown
 from content_queue.store.signs import AccountSigns, Held, Signs, SignsNow, Unsettled
@@ -57,6 +58,7 @@ __all__ = [
     "Looks",
     "Notice",
     "Process",
+    "Quotas",
     "Reply",
     "RevisionMark",
     "SealedSecret",
@@ -97,6 +99,7 @@ class Store:
         self.deliveries = Deliveries(self._db)
         self.looks = Looks(self._db)
         self.channels = Channels(self._db)
+        self.quotas = Quotas(self._db)
         self.shelf = Shelf(self._db)
         self.access = Access(self._db)
         self.accounts = Accounts(self._db)

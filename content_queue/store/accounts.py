@@ -44,7 +44,7 @@ class Accounts:
         """Whether the account is due for a check: the last one was before `before`, or never. One process gets it."""
 
         def work(connection: Connection) -> bool:
-            know(connection, [name])
+            know(connection, [name], now)
             due = (_c.name == name, or_(_c.checked_at.is_(None), _c.checked_at < before))
             return connection.execute(update(channels).where(*due).values(checked_at=now)).rowcount == 1
 
@@ -56,7 +56,7 @@ class Accounts:
 
 
 def _checked(connection: Connection, check: AccountCheck, now: int) -> None:
-    know(connection, [check.name])
+    know(connection, [check.name], now)
     was = connection.execute(select(_c.check_reason).where(_c.name == check.name)).scalar()
     values = {"checked_at": now, "check_reason": check.reason, "token_until": check.token_until}
     facts = json.dumps(dict(check.facts), ensure_ascii=False, sort_keys=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,20 +34,22 @@ class Channels:
         self._db = db
 
     async def states(self) -> dict[str, ChannelState]:
-        q = select(_c.name, _c.paused, _c.reason, _c.held_until, _c.closed)
-        return await self._db.read(
-            lambda c: {
-                r.name: ChannelState(r.name, r.paused, r.reason, r.held_until, r.closed) for r in c.execute(q)
-            }
-        )
+        return await self._db.read(lambda c: {r.name: _state(r) for r in c.execute(select(channels))})
+
+    async def unwell(self, *, now: int) -> dict[str, ChannelState]:
+        """Those that something keeps, or may soon keep, from publishing: few, whatever the number of channels."""
+        kept = _c.paused | _c.closed | (_c.held_until > now) | (_c.failures > 0)
+        q = select(channels).where(kept)
+        return await self._db.read(lambda c: {r.name: _state(r) for r in c.execute(q)})
 
     async def pause(self, name: str, *, reason: str, actor: str, now: int) -> None:
         """Its deliveries stay where they are. Pausing twice is harmless."""
         await self._db.write(_set, name, {"paused": True, "reason": reason}, "paused", actor, now)
 
     async def resume(self, name: str, *, actor: str, now: int) -> None:
-        """Ends a pause, a hold and a closure."""
-        values = {"paused": False, "closed": False, "held_until": 0, "reason": ""}
+        """Ends a pause, a hold, a closure, and the waiting for an account that gave no answers."""
+        breaker = {"failures": 0, "failing_since": None, "probe_at": 0}
+        values = {"paused": False, "closed": False, "held_until": 0, "reason": "", **breaker}
         await self._db.write(_set, name, values, "resumed", actor, now)
 
     async def close(self, name: str, *, reason: str, actor: str, now: int) -> None:
@@ -76,22 +79,27 @@ def stopped_scopes(connection: Connection) -> set[str]:
     return set(connection.execute(select(switches.c.scope)).scalars())
 
 
-def know(connection: Connection, names: Sequence[str]) -> None:
+def _state(row: Any) -> ChannelState:
+    facts = dict(row._mapping)
+    return ChannelState(**{**facts, "facts": json.loads(facts["facts"])})
+
+
+def know(connection: Connection, names: Sequence[str], now: int) -> None:
     """Makes a row for every channel that has none."""
     known = set(connection.execute(select(_c.name).where(_c.name.in_(names))).scalars())
     for name in dict.fromkeys(n for n in names if n not in known):
-        insert_or_skip(connection, channels, name=name)
+        insert_or_skip(connection, channels, name=name, known_since=now)
 
 
-def _ensure(connection: Connection, name: str) -> Any:
-    know(connection, [name])
+def _ensure(connection: Connection, name: str, now: int) -> Any:
+    know(connection, [name], now)
     return connection.execute(select(channels).where(_c.name == name).with_for_update()).one()
 
 
 def _set(
     connection: Connection, name: str, values: Mapping[str, Any], kind: str, actor: str, now: int
 ) -> None:
-    row = _ensure(connection, name)
+    row = _ensure(connection, name, now)
     if all(row._mapping[key] == value for key, value in values.items()):
         return
     connection.execute(update(channels).where(_c.name == name).values(**values))
@@ -101,7 +109,7 @@ def _set(
 
 def hold_until(connection: Connection, name: str, until: int, now: int) -> list[Line]:
     """Raises the hold of a channel; the entries to append (none when a longer hold stands)."""
-    row = _ensure(connection, name)
+    row = _ensure(connection, name, now)
     if row.held_until >= until:
         return []
     connection.execute(update(channels).where(_c.name == name).values(held_until=until))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, func, literal, select, update
@@ -17,15 +19,15 @@ from content_queue.states import (
     follow,
     sources,
 )
-from content_queue.store import dialects, fanout, leases
-from content_queue.store.channels import hold_until, stopped_scopes
+from content_queue.store import breaker, claims, dialects, fanout, leases, quotas
+from content_queue.store.channels import hold_until
 from content_queue.store.engine import Conflict, Database
 from content_queue.store.items import lock_item
 from content_queue.store.log import append, line
 from content_queue.store.rows import DELIVERY_COLUMNS, as_delivery, deliveries_of, delivery_by_id
 from content_queue.store.settling import move_by_hand
 from content_queue.store.wake import wake
-from content_queue.tables import channels, deliveries, fanouts
+from content_queue.tables import deliveries, fanouts
 
 NOTHING_TO_SEND = "Delivery {id} is {state}; there is nothing to send again."
 NOT_IN_DOUBT = "Delivery {id} is {state}, not in doubt."
@@ -57,26 +59,43 @@ class Deliveries:
         return await self._db.write(fanout.withdraw, item_id, reason, note, now, actor)
 
     async def claim(
-        self, rooms: Mapping[str, int], *, token: str, worker: str, now: int, lease: int
+        self,
+        rooms: Mapping[str, int],
+        *,
+        token: str,
+        worker: str,
+        now: int,
+        lease: int,
+        quotas: quotas.Rules = MappingProxyType({}),
     ) -> list[Claimed]:
         """Takes due deliveries, at most `rooms[channel]` of each, leased until `lease` (microseconds UTC).
 
-        Channels that are paused, held by a Retry-After, closed or stopped by a switch are passed over.
+        Channels that are paused, held by a Retry-After, closed or stopped by a switch are passed over; of one that
+        gives no answers a single delivery is taken, when its time to probe has come; and never more than `quotas`
+        (those of each channel) leave.
         """
-        return await self._db.write(_claim, dict(rooms), token, worker, now, lease)
+        return await self._db.write(claims.claim, dict(rooms), quotas, worker, dialects.Claim(token, now, lease))
 
     async def start(self, claimed: Sequence[Claimed], *, now: int, again: bool = False) -> set[int]:
         """Commits that requests are about to leave; returns the ids that may be sent. `again`: the caller has sent
         nothing and does not know whether its first asking was committed."""
         return await self._db.write(_start, claimed, now, again)
 
-    async def record(self, outcomes: Sequence[Outcome], *, holds: Mapping[str, int], now: int) -> set[int]:
+    async def record(
+        self,
+        outcomes: Sequence[Outcome],
+        *,
+        holds: Mapping[str, int],
+        now: int,
+        chance: Callable[[], float] = random.random,
+    ) -> set[int]:
         """Settles attempts, with their log entries, in one commit; returns the ids that moved.
 
         An outcome whose lease was lost changes nothing and is kept in the log as evidence. `holds` are
-        channel -> not before (a Retry-After for the whole endpoint).
+        channel -> not before (a Retry-After for the whole endpoint). `chance` (in [0, 1)) spreads the probes of
+        channels that give no answers.
         """
-        return await self._db.write(_record, outcomes, dict(holds), now)
+        return await self._db.write(_record, outcomes, dict(holds), now, chance)
 
     async def release_claims(self, claims: Sequence[Claimed], *, now: int) -> None:
         """Gives claims back unsent."""
@@ -149,17 +168,7 @@ class Deliveries:
 
     async def oldest_due(self, names: Sequence[str]) -> dict[str, int]:
         """channel -> due time of its first waiting delivery; one index probe a channel."""
-
-        def look(connection: Connection) -> dict[str, int]:
-            found = {}
-            for name in names:
-                q = select(func.min(_d.due_at)).where(_d.channel == name, _d.state == DeliveryState.WAITING)
-                due = connection.execute(q).scalar()
-                if due is not None and due < PARKED:
-                    found[name] = int(due)
-            return found
-
-        return await self._db.read(look)
+        return await self._db.read(dialects.oldest_due, names, PARKED)
 
     async def oldest_lease(self) -> int | None:
         """When the first lease runs out, or ran out; None when nothing is in anybody's hand."""
@@ -195,51 +204,6 @@ def _books(connection: Connection) -> Books:
     )
 
 
-def _claim(
-    connection: Connection, rooms: dict[str, int], token: str, worker: str, now: int, lease: int
-) -> list[Claimed]:
-    stopped = stopped_scopes(connection)
-    if "all" in stopped:
-        return []
-    shut = {s.removeprefix("channel:") for s in stopped if s.startswith("channel:")}
-    unfit = channels.c.paused | channels.c.closed | (channels.c.held_until > now)
-    shut |= set(connection.execute(select(channels.c.name).where(unfit)).scalars())
-    rooms = {name: room for name, room in rooms.items() if name not in shut and room > 0}
-    columns = [s.removeprefix("column:") for s in stopped if s.startswith("column:")]
-    rows = dialects.claim(connection, rooms, columns, token, now, lease) if rooms else []
-    if not rows:
-        return []
-    append(connection, [line(now, "claimed", worker, ref=token, deliveries=sorted(r.id for r in rows))])
-    bases = _bases(connection, [r.basis_id for r in rows if r.basis_id is not None])
-    return [
-        Claimed(
-            id=r.id,
-            item_id=r.item_id,
-            revision_id=r.revision_id,
-            revision=r.revision,
-            channel=r.channel,
-            column=r.column_slug,
-            operation=r.operation,
-            attempts=r.attempts,
-            created_at=r.created_at,
-            token=token,
-            cause=r.cause,
-            note=r.note,
-            key_since=r.key_since,
-            doubted=bool(r.doubted),
-            basis=bases.get(r.basis_id) if r.basis_id is not None else None,
-        )
-        for r in rows
-    ]
-
-
-def _bases(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    if not ids:
-        return {}
-    q = select(_d.id, _d.remote_id, _d.url).where(_d.id.in_(ids))
-    return {r.id: (r.remote_id, r.url) for r in connection.execute(q)}
-
-
 def _start(connection: Connection, claimed: Sequence[Claimed], now: int, again: bool) -> set[int]:
     moved: set[int] = set()
     before = _started_before(connection, claimed) if again else set()
@@ -267,13 +231,20 @@ def _started_before(connection: Connection, claimed: Sequence[Claimed]) -> set[i
     return {r.id for r in connection.execute(q) if r.token == tokens[r.id]}
 
 
-def _record(connection: Connection, outcomes: Sequence[Outcome], holds: dict[str, int], now: int) -> set[int]:
+def _record(
+    connection: Connection,
+    outcomes: Sequence[Outcome],
+    holds: dict[str, int],
+    now: int,
+    chance: Callable[[], float],
+) -> set[int]:
     doubted = [DeliveryEvent.LOSE in o.events for o in outcomes]
     moved = dialects.settle(connection, outcomes, doubted) if outcomes else set()
     lines = [leases.attempt_line(o, now) for o in outcomes if o.delivery_id in moved]
     lines += [leases.attempt_line(o, now, kind="late_outcome") for o in outcomes if o.delivery_id not in moved]
     settled = {o.delivery_id: o.state for o in outcomes if o.delivery_id in moved}
     lines += fanout.settle_dependents(connection, settled, now)
+    lines += breaker.record(connection, [o for o in outcomes if o.delivery_id in moved], now, chance)
     for name, until in holds.items():
         lines += hold_until(connection, name, until, now)
     append(connection, lines)
@@ -286,6 +257,7 @@ def _release_claims(connection: Connection, claims: Sequence[Claimed], now: int)
     for c in claims:
         by_token.setdefault(c.token, []).append(c.id)
     lines = []
+    back: set[int] = set()
     for token, ids in by_token.items():
         rows = connection.execute(
             update(deliveries)
@@ -295,6 +267,10 @@ def _release_claims(connection: Connection, claims: Sequence[Claimed], now: int)
         ).all()
         lines += [line(now, "claim_released", "system", item=r.item_id, delivery=r.id, ref=token) for r in rows]
         lines += fanout.settle_dependents(connection, dict.fromkeys((r.id for r in rows), after), now)
+        back |= {r.id for r in rows}
+    gone = [c for c in claims if c.id in back]
+    quotas.give_back(connection, gone)
+    breaker.given_back(connection, gone, now)
     append(connection, lines)
 
 
@@ -341,6 +317,7 @@ def _settle_doubt(
     after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.FOUND,))
     values = {"state": after, "url": url, "remote_id": remote_id, "reason": "", "updated_at": now}
     move_by_hand(connection, delivery, values)
+    breaker.visible(connection, delivery.channel, delivery.operation, now)
     facts = {"was": delivery.state, "state": after, "url": url, "remote": remote_id, "reason": reason}
     lines = [line(now, "found", actor, item=delivery.item_id, delivery=delivery.id, **facts)]
     lines += fanout.settle_dependents(connection, {delivery.id: after}, now)

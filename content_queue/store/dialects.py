@@ -14,11 +14,11 @@ from sqlalchemy import Connection, text
 
 from content_queue.model import Outcome
 
-_PG_CLAIM = text(
+_PG_CLAIM_OF = (
     "WITH room AS (SELECT * FROM unnest(CAST(:names AS text[]), CAST(:rooms AS int[])) AS r(channel, n)), "
     "picked AS (SELECT d.id FROM room CROSS JOIN LATERAL ("
     " SELECT id FROM deliveries WHERE channel = room.channel AND state = 'waiting' AND due_at <= :now"
-    " AND column_slug <> ALL(CAST(:stopped AS text[]))"
+    " AND column_slug <> ALL(CAST(:stopped AS text[])){only}"
     " ORDER BY due_at, id LIMIT room.n FOR UPDATE SKIP LOCKED) d), "
     "taken AS (UPDATE deliveries SET state = 'claimed', token = :token, lease_until = :lease, updated_at = :now"
     # an array: the planner would take `picked` for a tenth of the queue and read the whole table beside it
@@ -28,12 +28,15 @@ _PG_CLAIM = text(
     "SELECT CAST(coalesce(json_agg(json_build_array(id, item_id, revision_id, revision, channel, operation, attempts,"
     " created_at, basis_id, column_slug, cause, note, key_since, doubted)), '[]') AS text) FROM taken"
 )
+_PG_CLAIM = text(_PG_CLAIM_OF.format(only=""))
+_PG_CLAIM_ONE = text(_PG_CLAIM_OF.format(only=" AND operation = :operation"))
 
 # One row holds everything: every row that Python's driver fetches gives the interpreter lock away and waits for it.
 _SQLITE_PICK = (
     "SELECT json_group_array(json_array(c.value, (SELECT json_group_array(id) FROM ("
     " SELECT id FROM deliveries WHERE channel = c.value AND state = 'waiting' AND due_at <= ?1"
-    " AND column_slug NOT IN (SELECT value FROM json_each(?2)) ORDER BY due_at, id LIMIT ?3)))) FROM json_each(?4) c"
+    " AND column_slug NOT IN (SELECT value FROM json_each(?2)) AND (?5 IS NULL OR operation = ?5)"
+    " ORDER BY due_at, id LIMIT ?3)))) FROM json_each(?4) c"
 )
 _SQLITE_CLAIM = (
     "UPDATE deliveries SET state = 'claimed', token = ?, lease_until = ?, updated_at = ?"
@@ -115,33 +118,65 @@ class ClaimedRow(NamedTuple):
     doubted: bool
 
 
+class Claim(NamedTuple):
+    """Whose claim it is and until when; `stopped` are columns that are passed over."""
+
+    token: str
+    now: int
+    lease: int
+    stopped: Sequence[str] = ()
+
+
 def claim(
-    connection: Connection, rooms: Mapping[str, int], stopped: Sequence[str], token: str, now: int, lease: int
+    connection: Connection, rooms: Mapping[str, int], asked: Claim, operation: str | None = None
 ) -> list[ClaimedRow]:
-    """Takes up to `rooms[channel]` due deliveries of each channel; earliest due first within a channel."""
+    """Takes up to `rooms[channel]` due deliveries of each channel (of one operation, or of all); earliest due first
+    within a channel."""
     if connection.dialect.name == "sqlite":
-        return _claim_sqlite(connection, rooms, stopped, token, now, lease)
-    facts = {"names": list(rooms), "rooms": list(rooms.values()), "stopped": list(stopped)}
-    rows = connection.execute(_PG_CLAIM, {**facts, "now": now, "token": token, "lease": lease})
+        return _claim_sqlite(connection, rooms, asked, operation)
+    facts: dict[str, Any] = {"names": list(rooms), "rooms": list(rooms.values()), "stopped": list(asked.stopped)}
+    facts |= {"now": asked.now, "token": asked.token, "lease": asked.lease}
+    if operation is not None:
+        rows = connection.execute(_PG_CLAIM_ONE, {**facts, "operation": operation})
+    else:
+        rows = connection.execute(_PG_CLAIM, facts)
     return [ClaimedRow(*row) for row in orjson.loads(rows.scalar_one())]
 
 
 def _claim_sqlite(
-    connection: Connection, rooms: Mapping[str, int], stopped: Sequence[str], token: str, now: int, lease: int
+    connection: Connection, rooms: Mapping[str, int], asked: Claim, operation: str | None
 ) -> list[ClaimedRow]:
     cursor = connection.connection.cursor()
     try:
-        most, out = max(rooms.values()), _json(list(stopped))
-        cursor.execute(_SQLITE_PICK, (now, out, most, _json(list(rooms))))
+        most, out = max(rooms.values()), _json(list(asked.stopped))
+        cursor.execute(_SQLITE_PICK, (asked.now, out, most, _json(list(rooms)), operation))
         ids = [i for name, due in _one_json(cursor) for i in due[: rooms[name]]]
         if not ids:
             return []
         wanted = _json(ids)
-        cursor.execute(_SQLITE_CLAIM, (token, lease, now, wanted))
-        cursor.execute(_SQLITE_CLAIMED, (wanted, token))
+        cursor.execute(_SQLITE_CLAIM, (asked.token, asked.lease, asked.now, wanted))
+        cursor.execute(_SQLITE_CLAIMED, (wanted, asked.token))
         return [ClaimedRow(*row) for row in _one_json(cursor)]
     finally:
         cursor.close()
+
+
+_SQLITE_DUE = text(
+    "SELECT json_group_object(c.value, (SELECT min(due_at) FROM deliveries WHERE channel = c.value"
+    " AND state = 'waiting' AND due_at < :parked)) FROM json_each(:names) c"
+)
+_PG_DUE = text(
+    "SELECT CAST(coalesce(json_object_agg(c.name, (SELECT min(due_at) FROM deliveries WHERE channel = c.name"
+    " AND state = 'waiting' AND due_at < :parked)), '{}') AS text) FROM unnest(CAST(:names AS text[])) AS c(name)"
+)
+
+
+def oldest_due(connection: Connection, names: Sequence[str], parked: int) -> dict[str, int]:
+    """channel -> due time of its first waiting delivery; one index probe a channel, one statement for all."""
+    sqlite = connection.dialect.name == "sqlite"
+    facts = {"names": _json(list(names)) if sqlite else list(names), "parked": parked}
+    found = orjson.loads(connection.execute(_SQLITE_DUE if sqlite else _PG_DUE, facts).scalar_one())
+    return {name: due for name, due in found.items() if due is not None}
 
 
 def records(fields: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> str:

@@ -211,7 +211,7 @@ def _insert(
             for plan in plans
         ]
         connection.execute(insert(deliveries), rows)
-        know(connection, [p.channel for p in plans])
+        know(connection, [p.channel for p in plans], now)
     connection.execute(
         insert(fanouts).values(
             item_id=revision.item_id, revision_id=revision.id, deliveries=len(plans), at=now

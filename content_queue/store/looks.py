@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, select, update
 
 from content_queue.model import Claimed, Delivery
 from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
-from content_queue.store import fanout
+from content_queue.store import breaker, fanout
 from content_queue.store.engine import Conflict, Database, Forbidden
 from content_queue.store.items import lock_item
 from content_queue.store.log import append, line
@@ -180,6 +180,7 @@ def _found(connection: Connection, look: Look, remote_id: str, url: str, detail:
         delivery,
         {"state": after, "remote_id": remote_id, "url": url, "reason": "", "updated_at": now},
     )
+    breaker.visible(connection, delivery.channel, delivery.operation, now)
     facts = {**_facts(delivery, after, detail), "url": url, "remote": remote_id}
     kind = "found" if event is DeliveryEvent.FOUND else "confirmed"
     lines = [line(now, kind, NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)]

@@ -65,8 +65,10 @@ async def show(out: Out, *, item: str) -> None:
         signoffs = {r.id: await app.store.items.signoffs(r.id) for r in revisions}
         deliveries = await app.store.deliveries.of_item(item)
         states = await app.store.channels.states()
+        beyond = await app.desk.exceeded(item)
         if out.as_json:
-            out.data(_whole(app, item, revisions, signoffs, deliveries))
+            exceeds = [views.exceeding(e) for e in beyond]
+            out.data({**_whole(app, item, revisions, signoffs, deliveries), "exceeds": exceeds})
             return
         latest = revisions[-1]
         out.line(latest.title, style="bold")
@@ -80,6 +82,8 @@ async def show(out: Out, *, item: str) -> None:
         _show_revisions(out, revisions)
         _show_signoffs(out, app, latest, signoffs[latest.id])
         _show_findings(out, latest)
+        for one in beyond:
+            out.line(out.of(one.said), style="yellow")
         show_deliveries(out, deliveries, states, now=app.clock())
 
 
@@ -173,6 +177,8 @@ def advise(delivery: Delivery, channel: ChannelState | None = None) -> Text:
             return bilingual("The channel is closed; gongbao resume {channel} opens it.", **places)
         if channel and channel.paused:
             return bilingual("The channel is paused; gongbao resume {channel} lets it go on.", **places)
+        if channel and channel.silent_until:
+            return bilingual("The channel gives no answers; it is tried again from time to time, and this goes then.")
     return words.advice(delivery.reason, delivery.state, **places)
 
 

@@ -33,6 +33,8 @@ _PLAIN: Mapping[str, str] = MappingProxyType(
         "resend": mark("{actor} had it sent again: {reason}"),
         "absent": mark("{actor} made sure that it is not out: {reason}"),
         "found": mark("{actor} saw it live at {url}"),
+        "breaker_opened": mark("channel {channel} gives no answers ({reason}): left alone but for a probe at a time"),
+        "breaker_closed": mark("channel {channel} answers again"),
         "channel_paused": mark("channel {channel} was paused by {actor}: {reason}"),
         "channel_resumed": mark("channel {channel} goes on ({actor})"),
         "channel_closed": mark("channel {channel} was closed: {reason}"),

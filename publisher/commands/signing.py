@@ -45,8 +45,12 @@ async def approve(out: Out, *, item: str, actor: str, stage: str, seen: str | No
         signed = await app.store.items.signoffs(revision.id)
         missing = await missing_stages(app, revision)
         facts: dict[str, Any] = {"signed_stage": stage, "person": actor, "missing_stages": missing}
+        beyond = await app.desk.exceeded(item)
+        facts["exceeds"] = [views.exceeding(e) for e in beyond]
         out.data({**views.revision(revision), **facts, "signoffs": [views.signoff(s) for s in signed]})
         _say_signed(out, revision, stage, actor, missing)
+        for one in beyond:
+            out.line(out.of(one.said), style="yellow")
     return Exit.OK
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from publisher.clock import human
 from publisher.commands.base import Command, actor_option, command, opened, option, who
 from publisher.commands.out import Out, stamp
 from publisher.texts import Text, bilingual, mark
@@ -29,12 +30,17 @@ async def channels(out: Out) -> None:
         states = await app.store.channels.states()
         counts = await app.store.deliveries.counts()
         switches = await app.store.channels.switches()
+        left = await app.store.quotas.left(app.workshop.quotas(), now=app.clock())
         shown = [_channel(app, a, states.get(a.name), counts, switches) for a in app.accounts]
+        shown = [c | {"quota_left": left.get(c["name"], {})} for c in shown]
         plain = [c | {"meaning": c["meaning"].as_dict()} for c in shown]
         out.data({"channels": plain, "stopped": [_switch(s) for s in switches]})
         keys = ("name", "kind", "meaning", "waiting", "delivered", "failed", "in_doubt", "responsible")
         names = ("Channel", "Kind", "State", "Waiting", "Delivered", "Failed", "In doubt", "Responsible")
         out.table(names, [[c[k] if k != "meaning" else out.of(c[k]) for k in keys] for c in shown])
+        for name, quotas in left.items():
+            for quota, rest in quotas.items():
+                out.say("{channel}: {rest} left of {quota}", channel=name, rest=rest, quota=quota)
         for s in switches:
             _say_stopped(out, s)
 
@@ -51,7 +57,7 @@ def _channel(
 
     scopes = {s.scope for s in switches}
     held = state.held_until if state and state.held_until > app.clock() else None
-    code, spoken = _standing(account, state, held, scopes)
+    code, spoken = _standing(account, state, held, scopes, app.zone)
     return {
         "name": account.name,
         "kind": account.kind,
@@ -59,6 +65,7 @@ def _channel(
         "meaning": spoken,
         "reason": state.reason if state else "",
         "held_until": stamp(held),
+        "probe_at": stamp(state.silent_until or None) if state else None,
         "waiting": total("waiting", "claimed", "sending"),
         "delivered": total("sent", "confirmed"),
         "failed": total("failed"),
@@ -67,7 +74,9 @@ def _channel(
     }
 
 
-def _standing(account: Any, state: ChannelState | None, held: int | None, scopes: set[str]) -> tuple[str, Text]:
+def _standing(
+    account: Any, state: ChannelState | None, held: int | None, scopes: set[str], zone: str
+) -> tuple[str, Text]:
     from publisher.commands.words import reason
 
     if not account.on:
@@ -80,6 +89,8 @@ def _standing(account: Any, state: ChannelState | None, held: int | None, scopes
         return "paused", bilingual("paused: {why}", why=reason(state.reason)) if state.reason else bilingual("paused")
     if held is not None:
         return "held", bilingual("waits as the receiver asked")
+    if state and state.silent_until:
+        return "silent", bilingual("open: probing at {time}", time=human(state.silent_until, zone))
     return "on", bilingual("on")
 
 
@@ -101,7 +112,12 @@ async def pause(out: Out, *, channel: str, reason: str, actor: str | None) -> No
         out.say("Let it go on: gongbao resume {channel}", channel=channel)
 
 
-@command("resume", mark("Let a channel go on: ends a pause, a hold and a closure."), CHANNEL, actor_option())
+@command(
+    "resume",
+    mark("Let a channel go on: ends a pause, a hold, a closure, and the waiting for answers."),
+    CHANNEL,
+    actor_option(),
+)
 async def resume(out: Out, *, channel: str, actor: str | None) -> None:
     async with opened(out) as app:
         await app.desk.resume(channel, actor=who(actor))

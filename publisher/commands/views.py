@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from content_queue.model import PARKED, Delivery, Entry, Item, Revision, Signoff
+from publisher.allowances import Exceeding
 from publisher.commands.out import stamp
 
 
@@ -58,6 +59,12 @@ def delivery(d: Delivery) -> dict[str, Any]:
         "remote_id": d.remote_id,
         "url": d.url,
     }
+
+
+def exceeding(e: Exceeding) -> dict[str, Any]:
+    """A quota that a plan would have to wait for."""
+    facts = {"quota": e.quota.name, "limit": e.quota.limit, "left": e.left, "ahead": e.ahead}
+    return {"channel": e.channel, "operation": e.operation, **facts, "meaning": e.said.as_dict()}
 
 
 def entry(e: Entry) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def plan(connection: Connection, statement: str, parameters: Any) -> str:
 Act = Callable[[Trade], Any]
 HOT: dict[str, tuple[Act, str, str]] = {
     "oldest due": (
-        lambda t: t.store.deliveries.oldest_due(["hook"]), r"min\(deliveries.due_at\)", "ix_deliveries_due",
+        lambda t: t.store.deliveries.oldest_due(["hook"]), r"min\(due_at\)", "ix_deliveries_due",
     ),
     "due revisions": (lambda t: t.store.items.due(now=t.clock()), r"revisions.content.*LIMIT", "ix_revisions_queue"),
     "next due revision": (lambda t: t.store.items.next_due(), r"min\(coalesce", "ix_revisions_queue"),
@@ -146,7 +146,7 @@ def sqlite_claim_plans(connection: Connection, _trade: Trade) -> str:
     assert raw is not None
     heard: list[str] = []
     raw.set_trace_callback(heard.append)
-    dialects.claim(connection, dict.fromkeys(CHANNELS, 5), [], "t", 2**61, 2**61)
+    dialects.claim(connection, dict.fromkeys(CHANNELS, 5), dialects.Claim("t", 2**61, 2**61))
     raw.set_trace_callback(None)
     wanted = [s for s in heard if "deliveries" in s and not s.lstrip().startswith("--")]
     return "\n".join(str(r[3]) for s in wanted for r in raw.execute(f"EXPLAIN QUERY PLAN {s}"))
@@ -186,7 +186,7 @@ def sqlite_work(connection: Connection, now: int) -> int:
         return 0
 
     raw.set_progress_handler(step, 100)
-    assert len(dialects.claim(connection, dict.fromkeys(CHANNELS, 10), [], "t", now, now)) == 20
+    assert len(dialects.claim(connection, dict.fromkeys(CHANNELS, 10), dialects.Claim("t", now, now))) == 20
     raw.set_progress_handler(None, 0)
     return steps
 

@@ -179,8 +179,21 @@ class DeliveryList(Told):
     deliveries: list[DeliveryOut]
 
 
+class Exceeded(Told):
+    """A quota of a channel that the item would have to wait for: `left` may still go, `ahead` wait before it."""
+
+    channel: str
+    operation: str
+    quota: str
+    limit: int
+    left: int
+    ahead: int
+    meaning: dict[str, str] = Field(description="One sentence, in `en` and `zh`.")
+
+
 class ItemFull(Told):
-    """An item with its history (oldest first), the newest revision's report, and all its deliveries."""
+    """An item with its history (oldest first), the newest revision's report, and all its deliveries. `exceeds` are
+    quotas that it would have to wait for, while it has not left the queue."""
 
     id: str
     state: RevisionState
@@ -191,6 +204,7 @@ class ItemFull(Told):
     revisions: list[Version]
     report: Ruled | None
     deliveries: list[DeliveryOut]
+    exceeds: list[Exceeded]
 
 
 class EntryOut(Told):
@@ -226,13 +240,15 @@ class Recalls(Told):
 
 
 class ChannelOut(Told):
-    """`held_until` obeys a Retry-After; `closed` means that the receiver has ended; `stopped` names the switches."""
+    """`held_until` obeys a Retry-After; `closed` means that the receiver has ended; `stopped` names the switches;
+    `probe_at` is when a channel that gives no answers is tried again (null: it answers)."""
 
     name: str
     paused: bool
     closed: bool
     reason: str
     held_until: datetime | None
+    probe_at: datetime | None
     stopped: list[str]
     oldest_due_seconds: float | None
     deliveries: dict[str, int] = Field(description="How many, by state.")

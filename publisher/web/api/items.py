@@ -95,6 +95,7 @@ async def _full(call: Call[None, NoQuery], item_id: str) -> answers.ItemFull:
         revisions=[shown.version(r, signoffs[r.id]) for r in history],
         report=shown.report(latest.report),
         deliveries=[shown.delivery(d) for d in sent],
+        exceeds=[shown.exceeded(e) for e in await call.parts.desk.exceeded(item_id)],
     )
 
 

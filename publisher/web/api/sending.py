@@ -97,6 +97,7 @@ def _shown(
         closed=state.closed,
         reason=state.reason,
         held_until=instant_or_none(state.held_until or None),
+        probe_at=instant_or_none(state.silent_until or None),
         stopped=touching,
         oldest_due_seconds=due,
         deliveries=dict(counts),

@@ -9,6 +9,7 @@ from typing import Any
 from content_queue.model import Delivery, Entry, Item, Revision, Signoff
 from content_queue.store import Switch
 from publisher import desk
+from publisher.allowances import Exceeding
 from publisher.checklist import Finding
 from publisher.intake import Submission
 from publisher.web.api import answers
@@ -51,6 +52,12 @@ def version(revision: Revision, signoffs: Sequence[Signoff]) -> answers.Version:
             for s in signoffs
         ],
     )
+
+
+def exceeded(found: Exceeding) -> answers.Exceeded:
+    quota, places = found.quota, {"left": found.left, "ahead": found.ahead}
+    named = {"channel": found.channel, "operation": found.operation, "meaning": found.said.as_dict()}
+    return answers.Exceeded.model_validate({**named, **places, "quota": quota.name, "limit": quota.limit})
 
 
 def report(kept: Mapping[str, Any] | None, submission: Submission | None = None) -> answers.Ruled | None:
