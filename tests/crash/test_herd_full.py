@@ -177,7 +177,7 @@ async def test_a_receipt_in_hand_is_kept_until_there_is_room(disk: Disk, store: 
     a, b = channel("a", later, keyed=False, parallel=4), channel("b", later, parallel=4)
     health = Health(store, ("a", "b"), now, oldest_due_seconds=3600)
     async with running(make_worker(store, a, b)):
-        await until(lambda: _true(a.flying + b.flying == 6))
+        await until(lambda: _true(a.flying > 0 and b.flying > 0))
         disk.fill(store)
         await submit_until_full(store, 0)
         answering.set()
