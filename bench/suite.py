@@ -1,11 +1,12 @@
-"""The five benchmarks as sections of one report: what is ours, what bounds it, what we aim at."""
+"""The benchmarks as sections of one report: what is ours, what bounds it, what we aim at."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench import checklist, claims, feeds, isolation, webhooks
+from bench import checklist, claims, feeds, isolation, latency, webhooks, workers
 from bench.report import Row, Section
 
 MIB = 2**20
@@ -119,12 +120,81 @@ def run_checklist(quick: bool) -> Section:
     return Section("checklist", TITLES["checklist"], rows, (note,))
 
 
+def run_latency(quick: bool) -> Section:
+    result = latency.run(20) if quick else latency.run()
+    ours, theirs, bare = (result[name] for name in ("ours", "procrastinate", "bare"))
+    rows = [
+        Row("p50, to Procrastinate", _ms(ours["p50"]), _ms(theirs["p50"]), ours["p50"] / theirs["p50"]),
+        Row("p99, to Procrastinate", _ms(ours["p99"]), _ms(theirs["p99"]), ours["p99"] / theirs["p99"]),
+        Row("p99, to 100 ms", _ms(ours["p99"]), "100.0 ms", ours["p99"] / 100, ("at most", 1)),
+        Row("p50 of a NOTIFY and a bare request", _ms(bare["p50"])),
+    ]
+    noise = ", ".join(f"{name} {_ms(result[name]['noise'])}" for name in ("ours", "procrastinate", "bare"))
+    note = (
+        f"{result['rounds']} of each, in turns, on one PostgreSQL. The run's quarters differ in their medians by: "
+        f"{noise}. Ours is the checklist, the fan-out, a claim and a signed request; theirs is a job that makes one."
+    )
+    return Section("latency", TITLES["latency"], rows, (note,))
+
+
+def _ms(milliseconds: float) -> str:
+    return f"{milliseconds:.1f} ms"
+
+
+def run_workers(quick: bool) -> Section:
+    result = workers.run(10, 1, 10_000) if quick else workers.run()
+    one = _of_workers(result["runs"], workers.WORKERS[0])
+    rows = [row for count in workers.WORKERS for row in _worker_rows(count, _of_workers(result["runs"], count), one)]
+    recovery, memory = result["recovery"], result["memory"]
+    last = recovery["last"]
+    rows += [
+        Row("kill -9: first of what it held delivered after", f"{recovery['first']:.1f} s"),
+        Row("kill -9: last of what it held delivered after", f"{last:.1f} s", "60.0 s", last / 60, ("at most", 1)),
+        Row(
+            f"memory of a worker, {memory['waiting']:,} waiting, to none",
+            f"{memory['long_bytes'] / MIB:.0f} MiB",
+            f"{memory['empty_bytes'] / MIB:.0f} MiB",
+            memory["long_bytes"] / memory["empty_bytes"],
+            ("at most", 1.5),
+        ),
+    ]
+    spread = ", ".join(
+        f"{count}: {min(rates):,.0f} to {max(rates):,.0f}/s"
+        for count in workers.WORKERS
+        if (rates := [r["rate"] for r in result["runs"] if r["workers"] == count])
+    )
+    note = (
+        f"{result['deliveries']:,} deliveries to {workers.ENDPOINTS} endpoints, median of {result['rounds']} rounds; "
+        f"by number of workers the rounds went from {spread}. Workers, database and receiver share the cores."
+    )
+    return Section("workers", TITLES["workers"], rows, (note,))
+
+
+def _of_workers(runs: Sequence[dict[str, float]], count: int) -> dict[str, float]:
+    """The medians of one number of workers."""
+    mine = [r for r in runs if r["workers"] == count]
+    return {key: statistics.median(r[key] for r in mine) for key in mine[0]}
+
+
+def _worker_rows(count: int, r: dict[str, float], one: dict[str, float]) -> list[Row]:
+    many = "1 worker" if count == 1 else f"{count} workers"
+    bound = "" if r is one else f"{one['rate']:,.0f}/s"
+    cost = f"{r['worker_us']:.0f} + {r['database_us']:.0f} us"
+    ratio = None if count == 1 else r["rate"] / one["rate"]
+    return [
+        Row(f"{many}: deliveries recorded, to 1 worker", f"{r['rate']:,.0f}/s", "" if count == 1 else bound, ratio),
+        Row(f"{many}: CPU a delivery, workers + PostgreSQL", cost),
+    ]
+
+
 TITLES = {
     "webhooks": "Signed webhooks, from queued to recorded",
     "feeds": "Feed polls, to a handler of constant bytes",
     "claims": "Claims while many deliveries wait",
     "isolation": "Endpoints that misbehave, beside those that do not",
     "checklist": "The checklist",
+    "latency": "From approved to the wire, PostgreSQL idle",
+    "workers": "Many workers on one PostgreSQL",
 }
 RUNNERS: dict[str, Callable[[bool], Section]] = {
     "webhooks": run_webhooks,
@@ -132,4 +202,6 @@ RUNNERS: dict[str, Callable[[bool], Section]] = {
     "claims": run_claims,
     "isolation": run_isolation,
     "checklist": run_checklist,
+    "latency": run_latency,
+    "workers": run_workers,
 }

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 from yarl import URL
 
 from channels.addresses import AddressRefused, Network, guarded_socket_factory
 from channels.answers import Answer, classify, http_date, reset_after, retry_after, verdict
+from channels.leaving import leave_by, passing
 from channels.verdicts import Deferred, OutcomeUnknown, Suspended, Timing, Verdict
 
 REPLY_LIMIT = 64 * 1024  # bytes of a reply that are read
@@ -25,6 +27,27 @@ KEEP_ALIVE = 4.0  # seconds; Node.js servers close idle connections after 5 (ser
 KEPT_ADDRESSES = 4096
 RESETS = ("X-RateLimit-Reset", "RateLimit-Reset")  # beside a 429 without Retry-After: Mastodon; AT Protocol
 SECURE, PLAIN = "https", "http"
+
+
+class _TooLate(Exception):
+    pass
+
+
+class _Body(aiohttp.BytesPayload):
+    """Looks at the clock as the last thing before its bytes, and the head that aiohttp keeps back until they are there,
+    are written. `refused`: it was too late, and not a byte was written."""
+
+    refused = False
+
+    def __init__(self, value: bytes, leave_by: float) -> None:
+        super().__init__(value)
+        self._leave_by = leave_by
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        if passing() >= self._leave_by:
+            self.refused = True
+            raise _TooLate
+        await super().write_with_length(writer, content_length)
 
 
 class Response(NamedTuple):
@@ -145,9 +168,29 @@ class Transport:
         deadline: float | None = None,
     ) -> Response:
         """One request, never repeated. Returns what `codes` (else the default table) calls taken; raises the
-        verdict for everything else. `deadline` is seconds for the whole exchange, reply body included."""
+        verdict for everything else. `deadline` is seconds for the whole exchange, reply body included. Inside
+        `leaving_by` nothing leaves after that moment."""
+        return await self._exchange(method, url, headers, body, account, codes, deadline, leave_by.get())
+
+    async def _exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        account: str,
+        codes: Mapping[int, Answer] | None,
+        deadline: float | None,
+        leave_by: float | None,
+    ) -> Response:
         address = self._addresses.get(url) or self._vetted(url, account)
+        data: bytes | _Body = body
+        if leave_by is not None and body:
+            own = self._deadline if deadline is None else deadline
+            data = _Body(body, min(leave_by, passing() + own))
         began = time.perf_counter()
+        if leave_by is not None and not body and passing() >= leave_by:
+            raise _too_late(_place(account, address))
         answered: float | None = None
         refused: Verdict | None = None
         try:
@@ -155,7 +198,7 @@ class Transport:
                 method,
                 address,
                 headers=headers,
-                data=body,
+                data=data,
                 allow_redirects=False,
                 timeout=self._timeout(deadline),
             )
@@ -165,7 +208,8 @@ class Transport:
             if refused is None:
                 content, truncated = await self._read(reply)
         except (aiohttp.ClientError, OSError) as error:
-            refused = _broken(error, _place(account, address))
+            place = _place(account, address)
+            refused = _too_late(place) if isinstance(data, _Body) and data.refused else _broken(error, place)
         if refused is not None:
             refused.timing = _timing(began, answered, sent=answered is not None or type(refused) is OutcomeUnknown)
             raise refused
@@ -196,9 +240,7 @@ class Transport:
                 reraise=True,
             ):
                 with attempt:
-                    return await self.send(
-                        method, url, headers, body, account=account, codes=codes, deadline=deadline
-                    )
+                    return await self._exchange(method, url, headers, body, account, codes, deadline, None)
         except OutcomeUnknown as error:
             unanswered = Deferred(error.reason, error.detail)
             unanswered.timing = error.timing
@@ -275,6 +317,10 @@ def _timing(began: float, answered: float | None, sent: bool = True) -> Timing:
 def _place(account: str, address: URL) -> str:
     """The host alone: paths and queries of webhooks and robots hold tokens."""
     return f"{account}: {address.host}"
+
+
+def _too_late(place: str) -> Verdict:
+    return Deferred("too_late", f"{place}: the right to send ran out before anything left")
 
 
 def _broken(error: Exception, place: str) -> Verdict:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from ipaddress import IPv4Network
-from zoneinfo import ZoneInfo
 
 from channels.contract import Channel
 from channels.registry import BadSettings, Tools, UnknownKind, kinds
@@ -36,17 +34,16 @@ from config.settings import (
     secret,
 )
 from content_queue.store import Store
-from publisher import clock as clocks
 from publisher.allowances import Rules, of_all
 from publisher.checklist import Checklist
-from publisher.clock import SECOND, Clock
+from publisher.clock import SECOND, Clock, Clocks, QueueClock, now, today
 from publisher.desk import Desk
 from publisher.fanout import Routes
 from publisher.fitting import Fitting
 from publisher.gate import Gate
 from publisher.health import Health
 from publisher.intake import Defaults, Limits
-from publisher.keys import load_or_make
+from publisher.keys import log_key
 from publisher.media import MediaFiles, MediaStore
 from publisher.people import Signing
 from publisher.posts import Addresses
@@ -114,7 +111,13 @@ class App:
     workshop: Workshop
     fitting: Fitting
     health: Health
-    clock: Clock
+    clocks: Clocks
+    log_vkey: str
+
+    @property
+    def clock(self) -> Clock:
+        """The queue's own."""
+        return self.clocks.queue
 
     @property
     def zone(self) -> str:
@@ -151,20 +154,30 @@ def read_configuration(settings: Settings) -> Configuration:
 
 @contextlib.asynccontextmanager
 async def open_app(
-    settings: Settings, *, clock: Clock = clocks.now, extra_accounts: Sequence[ChannelAccount] = ()
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    wall: Clock = now,
+    extra_accounts: Sequence[ChannelAccount] = (),
+    roles: Sequence[str] = (),
 ) -> AsyncIterator[App]:
-    """Opens the store (bringing its tables up to date) and closes it at the end."""
+    """Opens the store (its tables are brought up to date) and closes it at the end. `clock` takes the place of both
+    clocks, `wall` of the wall clock alone. `roles` will run here: they decide on whether the log's key is needed."""
     files = read_configuration(settings)
     accounts = (*files.accounts, *extra_accounts)
     if settings.sandbox:
         accounts = rehearsed(accounts, settings.data_dir)
     accounts = (*accounts, *canary_accounts(files.alarms, files.accounts))
-    key = load_or_make(settings.data_dir / "keys", files.agency.log_origin)
-    store = Store(settings.database, origin=files.agency.log_origin, key=key)
+    store = Store(settings.database, origin=files.agency.log_origin)
+    queue_clock = QueueClock(wall)
     try:
-        await store.migrate(now=clock())
+        await store.migrate(now=clock() if clock else queue_clock())
+        queue_clock.never_before(await store.newest())
+        key, vkey = await log_key(store.log, settings.data_dir / "keys", files.agency.log_origin, roles)
+        store.log.seal_with(key)
         vault = open_vault(settings)
-        yield _app(settings, files, accounts, store, clock, vault, await _unsealed(store, vault, accounts))
+        both = Clocks(clock or queue_clock, clock or wall)
+        yield _app(settings, files, accounts, store, both, vkey, vault, await _unsealed(store, vault, accounts))
     finally:
         await store.close()
 
@@ -192,25 +205,26 @@ def _app(
     files: Configuration,
     accounts: tuple[ChannelAccount, ...],
     store: Store,
-    clock: Clock,
+    both: Clocks,
+    log_vkey: str,
     vault: Vault,
     secrets: Mapping[str, str],
 ) -> App:
-    agency = files.agency
+    agency, clock = files.agency, both.queue
     media = MediaStore(settings.data_dir / "media")
     names = tuple(a.name for a in accounts if a.on)
     apart = frozenset({files.alarms.canary.channel} if files.alarms.canary.on else ())
     carried = {c.slug: c.channels for c in agency.columns if c.channels}
     routes = Routes(names, carried, _barred(accounts), apart)
     addresses, column_names = Addresses(settings.public_url), {c.slug: c.name_zh for c in agency.columns}
-    workshop = Workshop(settings, accounts, store, clock, vault, secrets)
+    workshop = Workshop(settings, accounts, store, both, vault, secrets)
     editions = {a.name: a.edition for a in accounts if a.edition}
     fitting = Fitting(workshop.channels, routes, addresses, lambda slug: column_names.get(slug, slug), editions)
-    gate = Gate(files.checklist, _today(agency.zone, clock), fitting)
+    gate = Gate(files.checklist, today(agency.zone, both.wall), fitting)
     signing = Signing(files.people.stages, {p.name: p.may_sign for p in files.people.people})
     desk = Desk(store, gate, media, routes, signing, _defaults(settings, agency), clock, workshop.quotas)
     late = settings.oldest_due_seconds
-    health = Health(store, names, clock, oldest_due_seconds=late, quotas=workshop.quotas)
+    health = Health(store, names, clock, oldest_due_seconds=late, quotas=workshop.quotas, wall=both.wall)
     return App(
         settings=settings,
         agency=agency,
@@ -229,7 +243,8 @@ def _app(
         workshop=workshop,
         fitting=fitting,
         health=health,
-        clock=clock,
+        clocks=both,
+        log_vkey=log_vkey,
     )
 
 
@@ -257,11 +272,6 @@ def check_filings(accounts: Sequence[ChannelAccount]) -> None:
         missing = [(key, "is needed for an account that is filed") for key in needed if not getattr(account, key)]
         if missing:
             raise ConfigError(where, missing)
-
-
-def _today(zone: str, clock: Clock) -> Callable[[], date]:
-    place = ZoneInfo(zone)
-    return lambda: datetime.fromtimestamp(clock() / SECOND, UTC).astimezone(place).date()
 
 
 def _defaults(settings: Settings, agency: Agency) -> Defaults:
@@ -331,13 +341,13 @@ class Workshop:
         settings: Settings,
         accounts: Sequence[ChannelAccount],
         store: Store,
-        clock: Clock,
+        both: Clocks,
         vault: Vault,
         secrets: Mapping[str, str],
     ) -> None:
-        self._settings, self._accounts, self._clock = settings, tuple(a for a in accounts if a.on), clock
+        self._settings, self._accounts, self._wall = settings, tuple(a for a in accounts if a.on), both.wall
         self._secrets, self._tokens = secrets, StoreTokens(store, vault)
-        self._shelf = SiteShelf(store.shelf, clock)
+        self._shelf = SiteShelf(store.shelf, both.queue)
         self._files = MediaFiles(MediaStore(settings.data_dir / "media"))
         self._buildable: dict[str, Channel] | None = None
 
@@ -366,7 +376,7 @@ class Workshop:
         keys = {k: secret(v, where=where, key=k, base=base, vault=self._secrets) for k, v in own}
         tools = Tools(
             transport=transports.of(account),
-            clock=lambda: self._clock() / SECOND,
+            clock=lambda: self._wall() / SECOND,
             shelf=self._shelf,
             tokens=self._tokens,
             files=self._files,

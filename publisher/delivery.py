@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from channels.contract import Capabilities, Channel, Editable, FollowUp, Idempotency, Operation, Post, Recallable
+from channels.leaving import leaving_by
 from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
 from content_queue.model import Claimed, Outcome
 from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
@@ -65,10 +66,17 @@ def resendable(capabilities: Capabilities) -> frozenset[str]:
 
 
 async def send(
-    channel: Channel, post: Post, shown: Sequence[tuple[str, str]] = ()
+    channel: Channel, post: Post, shown: Sequence[tuple[str, str]] = (), *, leave_by: float | None = None
 ) -> Receipt | Verdict | Exception:
-    """One request. Every surprise is handed back as a value; cancellation passes through. `shown` are the receipts
-    of all that a recall has to take down."""
+    """One request, which must begin to leave before `leave_by` (on `leaving.passing`). Every surprise is handed back
+    as a value; cancellation passes through. `shown` are the receipts of all that a recall has to take down."""
+    with leaving_by(leave_by):
+        return await _send(channel, post, shown)
+
+
+async def _send(
+    channel: Channel, post: Post, shown: Sequence[tuple[str, str]]
+) -> Receipt | Verdict | Exception:
     try:
         if post.operation is Operation.PUBLISH:
             return await channel.publish(post)
@@ -237,3 +245,22 @@ def _for_the_channel(answer: object, now: int) -> tuple[int | None, str | None, 
     return None, None, None
 
 
+def timing(answer: object) -> dict[str, object]:
+    """What the transport knows of a refused request: when its answer began, and whether anything left."""
+    told = getattr(answer, "timing", None)
+    return {} if told is None else {"first_byte_ms": told.first_byte, "left": told.sent}
+
+
+def shuts(judgement: Judgement) -> bool:
+    """Whether the channel rests after it."""
+    return bool(judgement.pause or judgement.close or judgement.hold_until)
+
+
+def holds(group: Sequence[Judgement]) -> dict[str, int]:
+    """channel -> the longest wait that was asked for."""
+    found: dict[str, int] = {}
+    for judgement in group:
+        if judgement.hold_until is not None:
+            name = judgement.outcome.channel
+            found[name] = max(judgement.hold_until, found.get(name, 0))
+    return found

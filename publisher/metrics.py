@@ -59,6 +59,8 @@ class Metrics:
             registry=self.registry,
         )
         self._up = self._gauge("gongbao_database_up", "1 while the counts below can be read.")
+        ahead = self._gauge("gongbao_clock_ahead_seconds", "How far the queue's clock is ahead of the machine's.")
+        ahead.set_function(health.ahead)
         self._counts = _StoreGauges(self.registry)
 
     def attempt(self, channel: str, outcome: str, seconds: float) -> None:

@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from publisher.texts import Text
+from publisher.texts import Text, bilingual
 
 
 class Problem(Exception):
@@ -48,3 +49,16 @@ class Held(Problem):
 
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), "findings": [dict(f) for f in self.findings]}
+
+
+def disk_full() -> tuple[Text, Text]:
+    """What is said, and the remedy, when there is no room to keep what was handed in."""
+    return (
+        bilingual("There is no room left on the disk; nothing was stored."),
+        bilingual("Make room where the database and the media are kept, then do it again; nothing has to be undone."),
+    )
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether a file could not be written for want of room."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from content_queue.model import Revision
@@ -34,21 +35,26 @@ class Releaser(Loop):
         clock: Clock,
         addresses: Addresses | None = None,
         dropped: frozenset[tuple[str, str]] = frozenset(),
+        *,
+        reached: Clock | None = None,
+        released: Callable[[], None] = lambda: None,
     ) -> None:
         """`addresses` None: nobody looks at the links again. `dropped` are (channel, operation) whose repeats the
-        platform drops."""
+        platform drops. `reached` says what `not_before` is held against; it may be behind `clock`. `released` is
+        called when there is something to deliver, which is quicker than the database's word."""
         super().__init__()
         self._store, self._gate, self._routes, self._clock = store, gate, routes, clock
         self._addresses, self._dropped = addresses, dropped
+        self._reached, self._released = reached or clock, released
 
     async def step(self) -> float:
         """Releases what is due; answers the seconds until the next look."""
-        due = await self._store.items.due(now=self._clock())
+        due = await self._store.items.due(now=self._reached())
         done = [await self._guarded_release(revision) for revision in due]
         if due:
             return 0.0 if all(done) else BACKOFF_SECONDS
         at = await self._store.items.next_due()
-        return IDLE_SECONDS if at is None else min(max((at - self._clock()) / SECOND, 0.0), IDLE_SECONDS)
+        return IDLE_SECONDS if at is None else min(max((at - self._reached()) / SECOND, 0.0), IDLE_SECONDS)
 
     async def _guarded_release(self, revision: Revision) -> bool:
         """One that cannot be released must not keep the others in the queue."""
@@ -66,7 +72,7 @@ class Releaser(Loop):
             await self._hold(revision, {**(revision.report or {}), "tampered": True})
             return
         content = Content.from_canonical(revision.content)
-        if content.expires_at is not None and content.expires_at <= self._clock():
+        if content.expires_at is not None and content.expires_at <= self._reached():
             note = {"reason": "expired", "note": ""}
             await self._store.deliveries.withdraw(revision.item_id, **note, now=self._clock(), actor=ACTOR)
             return
@@ -83,6 +89,7 @@ class Releaser(Loop):
         await self._store.deliveries.release(
             revision.id, names, now=self._clock(), actor=ACTOR, **more
         )
+        self._released()
 
     async def _hold(self, revision: Revision, report: dict[str, object]) -> None:
         log.warning("held by the checklist", extra={"item": revision.item_id, "revision": revision.number})

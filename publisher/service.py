@@ -7,16 +7,15 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 
 from channels.registry import kinds
-from content_queue.audit_log import encode_vkey
-from content_queue.store import Process
+from content_queue.store import Conflict, Process
 from publisher.app import App, Transports, build_channels
 from publisher.checkups import Checkups
 from publisher.clock import SECOND
 from publisher.delivery import resendable
-from publisher.keys import load_public
 from publisher.lanes import Pace
 from publisher.lookout import lookout
 from publisher.metrics import Metrics
@@ -37,8 +36,9 @@ log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 SIGN_OF_LIFE_SECONDS = 3
-REAP_SECONDS = 5
-EXPIRY_SECONDS = 10
+REAP_SECONDS = 3
+EXPIRY_SECONDS = 4
+CALM_SECONDS = 6.0  # after the database could not be used: workers that live record what they hold, then leases count
 RESEND_AFTER_CRASH = 2 * SECOND
 FORGET_PROCESS_SECONDS = 120
 
@@ -50,6 +50,7 @@ class Service:
         self.app, self.roles = app, tuple(roles)
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self._started_at = app.clock()
+        self._calm_since: float | None = None
         self._stack = contextlib.AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._stoppers: list[Callable[[], None]] = []
@@ -118,7 +119,11 @@ class Service:
         worker = Worker(
             app.store, channels, posts, name=self.name, clock=app.clock, pace=pace, observe=self.metrics.attempt
         )
-        releaser = Releaser(app.store, app.gate, app.routes, app.clock, app.addresses, worker.keyed)
+        releaser = Releaser(
+            *(app.store, app.gate, app.routes, app.clock, app.addresses, worker.keyed),
+            reached=app.clocks.reached,
+            released=worker.wake,
+        )
         reconciler = Reconciler(app.store, channels, posts, app.clock, observe=self.metrics.settlement)
         self.worker = worker
         checkups = Checkups(app.store, channels, app.clock)
@@ -159,7 +164,7 @@ class Service:
             clock=app.clock,
             body_limit=(app.settings.source_mb + app.settings.attachment_mb) * MIB,
             source_limit=app.settings.source_mb * MIB,
-            log_vkey=encode_vkey(app.agency.log_origin, load_public(app.settings.data_dir / "keys")),
+            log_vkey=app.log_vkey,
         )
         web = serve_web(parts, app.settings.host, app.settings.port)
         self.port = await self._stack.enter_async_context(web)
@@ -180,7 +185,12 @@ class Service:
     async def _sign_of_life(self) -> None:
         now = self.app.clock()
         process = Process(self.name, self.roles, self._started_at, now)
-        await self.app.store.access.seen(process, forget_before=now - FORGET_PROCESS_SECONDS * SECOND)
+        try:
+            await self.app.store.access.seen(process, forget_before=now - FORGET_PROCESS_SECONDS * SECOND)
+        except Exception as error:
+            self.app.health.pulse.refused(error)
+            raise
+        self.app.health.pulse.wrote()
         if self._sends:
             await self._watch.check()
 
@@ -195,7 +205,23 @@ class Service:
             await self._watch.check()
 
     async def _reap(self) -> None:
-        """Every process knows every channel's promise, so any of them may take back what a dead one held."""
+        """Every process knows every channel's promise, so any of them may take back what a dead one held.
+
+        While the database could not be used, nobody could extend a lease or record an outcome: those who live get a
+        moment to do so before leases count again.
+        """
+        calm = self._calm_since
+        if calm is not None and time.monotonic() - calm < CALM_SECONDS:
+            await self.app.store.ping()
+            return
+        try:
+            await self._take_back()
+        except Exception:
+            self._calm_since = time.monotonic()
+            raise
+        self._calm_since = None
+
+    async def _take_back(self) -> None:
         gone = await self.app.store.deliveries.expire_leases(
             now=self.app.clock(), resend=self._dropped, backoff=RESEND_AFTER_CRASH
         )
@@ -203,8 +229,9 @@ class Service:
             log.warning("leases ran out", extra={"deliveries": [d.id for d in gone]})
 
     async def _expire(self) -> None:
-        now = self.app.clock()
-        for revision in await self.app.store.items.expired(now=now):
-            await self.app.store.deliveries.withdraw(
-                revision.item_id, reason="expired", note="", now=now, actor="system"
-            )
+        """Two schedulers never withdraw the same item: the second finds that it has been done."""
+        for revision in await self.app.store.items.expired(now=self.app.clocks.reached()):
+            with contextlib.suppress(Conflict):
+                await self.app.store.deliveries.withdraw(
+                    revision.item_id, reason="expired", note="", now=self.app.clock(), actor="system"
+                )

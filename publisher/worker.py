@@ -11,12 +11,13 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
-from channels.contract import Channel, Operation
-from channels.verdicts import Receipt, Rejected, Verdict
+from channels.contract import Channel, Operation, Post
+from channels.leaving import passing
+from channels.verdicts import Deferred, Receipt, Rejected, Verdict
 from content_queue.model import ChannelState, Claimed
 from content_queue.store import Store
 from publisher.clock import SECOND, Clock
-from publisher.delivery import Judgement, judge, may_send, must_start_first, resendable, send
+from publisher.delivery import Judgement, holds, judge, may_send, must_start_first, resendable, send, shuts, timing
 from publisher.lanes import Lane, Pace
 from publisher.posts import HashMismatch, Posts
 
@@ -26,6 +27,7 @@ IDLE_SECONDS = 1.0  # how often the queue is looked at when nobody wakes us
 REFRESH_SECONDS = 1.0  # how old our knowledge of pauses and switches may be; promise 7 allows 5 s
 RECORD_LIMIT = 512  # outcomes in one commit
 BACKOFF_SECONDS = 1.0  # after the database refused
+MARGIN = 10  # the last tenth of a lease is not used to begin a request: clocks of two machines differ a little
 
 
 class Worker:
@@ -257,9 +259,9 @@ class Worker:
             return
         began, started = time.perf_counter(), self._clock()
         answer: Receipt | Verdict | Exception | None = may_send(claimed, lane.channel.capabilities, started)
-        if answer is None:
-            wrong = Rejected("hash_mismatch", "not the signed bytes")
-            answer = await send(lane.channel, post, claimed.shown) if post else wrong
+        if answer is None and post:
+            answer = await self._send(lane.channel, post, claimed)
+        answer = answer or Rejected("hash_mismatch", "not the signed bytes")
         seconds = time.perf_counter() - began
         judgement = judge(
             claimed,
@@ -267,22 +269,42 @@ class Worker:
             lane.channel.capabilities,
             now=self._clock(),
             chance=self._chance,
-            evidence={"began": started, "ms": round(seconds * 1000, 1), **_timing(answer)},
+            evidence={"began": started, "ms": round(seconds * 1000, 1), **timing(answer)},
         )
         if isinstance(answer, Exception) and str(judgement.outcome.reason).startswith("surprise_"):
             log.error("an adapter let a surprise escape", exc_info=answer, extra={"delivery": claimed.id})
-        lane.shutting += _shuts(judgement)
+        lane.shutting += shuts(judgement)
         lane.answered(judgement.outcome.sign, time.monotonic())
         self._done.append(judgement)
         self._finished.set()
 
     async def _may_leave(self, lane: Lane, claimed: Claimed) -> bool:
         """Whether the claim still holds: after a lost lease somebody else may have sent it, or something newer."""
-        if self._clock() >= self._leases.get(claimed.token, 0):
-            return False
-        if not must_start_first(lane.channel.capabilities, claimed.operation):
-            return True
-        return bool(await self._store.deliveries.start([claimed], now=self._clock()))
+        lease, asked = self._leases.get(claimed.token, 0), False
+        while self._clock() < lease:
+            if not must_start_first(lane.channel.capabilities, claimed.operation):
+                return True
+            try:
+                return bool(await self._store.deliveries.start([claimed], now=self._clock(), again=asked))
+            except Exception:
+                asked = True
+                log.exception("a start could not be recorded; trying again", extra={"delivery": claimed.id})
+                await asyncio.sleep(BACKOFF_SECONDS)
+        return False
+
+    async def _send(self, channel: Channel, post: Post, claimed: Claimed) -> Receipt | Verdict | Exception:
+        """The start may have taken until after the lease: then nothing is sent, and that is certain."""
+        leave_by = self._leave_by(claimed)
+        if passing() >= leave_by:
+            return Deferred("too_late", "the right to send ran out before anything left")
+        return await send(channel, post, claimed.shown, leave_by=leave_by)
+
+    def _leave_by(self, claimed: Claimed) -> float:
+        """Until when its request may begin to leave. The transport's clock is read first: frozen time is lost time."""
+        moment = passing()
+        end = self._leases.get(claimed.token, 0) - self._pace.lease // MARGIN
+        end = end if claimed.leave_by is None else min(end, claimed.leave_by)
+        return moment + (end - self._clock()) / SECOND
 
     # -- recording -----------------------------------------------------------------------------------------
 
@@ -325,7 +347,7 @@ class Worker:
             if judgement.close:
                 await self._store.channels.close(name, reason=judgement.close, actor="system", now=self._clock())
         outcomes = [j.outcome for j in group]
-        await self._store.deliveries.record(outcomes, holds=_holds(group), now=self._clock(), chance=self._chance)
+        await self._store.deliveries.record(outcomes, holds=holds(group), now=self._clock(), chance=self._chance)
 
     def _settled(self, judgement: Judgement) -> None:
         outcome = judgement.outcome
@@ -335,7 +357,7 @@ class Worker:
         lane.recorded(outcome.sign)
         if lane.broken or was:
             self._refreshed = 0.0
-        if _shuts(judgement):
+        if shuts(judgement):
             lane.shutting -= 1
             self._shut[0].add(outcome.channel)
             self._refreshed = 0.0
@@ -346,43 +368,32 @@ class Worker:
             log.exception("an outcome could not be counted")
 
     async def _beat_loop(self) -> None:
+        usual = self._pace.lease / SECOND / 3
+        wait = usual
         while True:
-            await asyncio.sleep(self._pace.lease / SECOND / 3)
-            tokens = list(self._tokens)
-            if tokens:
-                lease = self._clock() + self._pace.lease
-                try:
-                    await self._store.deliveries.beat(tokens, lease=lease)
-                except Exception:
-                    log.exception("leases could not be extended")
-                else:
-                    self._leases |= {t: lease for t in tokens if t in self._tokens}
+            await asyncio.sleep(wait)
+            wait = usual if await self._beat() else min(usual, BACKOFF_SECONDS)
 
-
-def _timing(answer: object) -> dict[str, object]:
-    """What the transport knows of a refused request: when its answer began, and whether anything left."""
-    timing = getattr(answer, "timing", None)
-    return {} if timing is None else {"first_byte_ms": timing.first_byte, "left": timing.sent}
+    async def _beat(self) -> bool:
+        """A lease that has run out, or does before the commit, counts as lost: somebody else may have the claims."""
+        now = self._clock()
+        tokens = [t for t in self._tokens if self._leases.get(t, 0) > now]
+        if not tokens:
+            return True
+        try:
+            await self._store.deliveries.beat(tokens, lease=now + self._pace.lease)
+        except Exception:
+            log.exception("leases could not be extended")
+            return False
+        after = self._clock()
+        self._leases |= {t: now + self._pace.lease for t in tokens if self._leases.get(t, 0) > after}
+        return True
 
 
 def _emptied(queue: deque[Claimed]) -> list[Claimed]:
     held = list(queue)
     queue.clear()
     return held
-
-
-def _shuts(judgement: Judgement) -> bool:
-    return bool(judgement.pause or judgement.close or judgement.hold_until)
-
-
-def _holds(group: list[Judgement]) -> dict[str, int]:
-    """channel -> the longest wait that was asked for."""
-    holds: dict[str, int] = {}
-    for judgement in group:
-        if judgement.hold_until is not None:
-            name = judgement.outcome.channel
-            holds[name] = max(judgement.hold_until, holds.get(name, 0))
-    return holds
 
 
 def _unfit(state: ChannelState, now: int) -> bool:

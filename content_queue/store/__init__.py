@@ -5,7 +5,7 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
-from content_queue.store.access import Access, Process, Token
+from content_queue.store.access import Access, Process, Token, newest_moment
 from content_queue.store.accounts import AccountCheck, Accounts
 from content_queue.store.alarms import Alarm, Alarms, Incident, Notice, Settled
 from content_queue.store.channels import Channels, Switch
@@ -17,6 +17,7 @@ from content_queue.store.engine import (
     LogDamaged,
     StoreClosed,
     StoreError,
+    StoreFull,
     Unknown,
     ping,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "Store",
     "StoreClosed",
     "StoreError",
+    "StoreFull",
     "Suspects",
     "Switch",
     "Task",
@@ -123,6 +125,10 @@ class Store:
     async def migrate(self, *, now: int) -> None:
         """Brings the tables up to date, and the log's numbers; several processes may call it at once."""
         await self._db.write(_ready, now)
+
+    async def newest(self) -> int:
+        """The newest moment the database knows: of the last log entry or of a process's last sign of life."""
+        return await self._db.read(newest_moment)
 
     async def ping(self) -> None:
         await self._db.read(ping)

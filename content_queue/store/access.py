@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from content_queue.store.engine import Database, Unknown
 from content_queue.store.log import append, line
-from content_queue.tables import api_tokens, workers
+from content_queue.tables import api_tokens, log_entries, workers
 
 _t = api_tokens.c
 _w = workers.c
@@ -103,3 +103,9 @@ class Access:
         return await self._db.read(
             lambda c: [Process(r.id, tuple(r.roles.split(",")), r.started_at, r.seen_at) for r in c.execute(q)]
         )
+
+
+def newest_moment(connection: Connection) -> int:
+    seen = connection.execute(select(func.max(_w.seen_at))).scalar() or 0
+    logged = connection.execute(select(log_entries.c.at).order_by(log_entries.c.id.desc()).limit(1)).scalar() or 0
+    return max(int(seen), int(logged))

@@ -77,9 +77,10 @@ class Deliveries:
         """
         return await self._db.write(claims.claim, dict(rooms), quotas, worker, dialects.Claim(token, now, lease))
 
-    async def start(self, claimed: Sequence[Claimed], *, now: int) -> set[int]:
-        """Commits that requests are about to leave; returns the ids that may be sent."""
-        return await self._db.write(_start, claimed, now)
+    async def start(self, claimed: Sequence[Claimed], *, now: int, again: bool = False) -> set[int]:
+        """Commits that requests are about to leave; returns the ids that may be sent. `again`: the caller has sent
+        nothing and does not know whether its first asking was committed."""
+        return await self._db.write(_start, claimed, now, again)
 
     async def record(
         self,
@@ -170,6 +171,11 @@ class Deliveries:
         """channel -> due time of its first waiting delivery; one index probe a channel."""
         return await self._db.read(dialects.oldest_due, names, PARKED)
 
+    async def oldest_lease(self) -> int | None:
+        """When the first lease runs out, or ran out; None when nothing is in anybody's hand."""
+        q = select(func.min(_d.lease_until)).where(_d.token.is_not(None))
+        return await self._db.read(lambda c: c.execute(q).scalar())
+
     async def counts(self) -> dict[tuple[str, str], int]:
         """(channel, state) -> deliveries."""
         q = select(_d.channel, _d.state, func.count()).group_by(_d.channel, _d.state)
@@ -199,8 +205,9 @@ def _books(connection: Connection) -> Books:
     )
 
 
-def _start(connection: Connection, claimed: Sequence[Claimed], now: int) -> set[int]:
-    moved = set()
+def _start(connection: Connection, claimed: Sequence[Claimed], now: int, again: bool) -> set[int]:
+    moved: set[int] = set()
+    before = _started_before(connection, claimed) if again else set()
     for c in claimed:
         after = follow(DELIVERY_TABLE, DeliveryState.CLAIMED, (DeliveryEvent.START,))
         done = connection.execute(
@@ -216,7 +223,13 @@ def _start(connection: Connection, claimed: Sequence[Claimed], now: int) -> set[
         if c.id in moved
     ]
     append(connection, lines)
-    return moved
+    return moved | before
+
+
+def _started_before(connection: Connection, claimed: Sequence[Claimed]) -> set[int]:
+    tokens = {c.id: c.token for c in claimed}
+    q = select(_d.id, _d.token).where(_d.id.in_(tokens), _d.state == DeliveryState.SENDING)
+    return {r.id for r in connection.execute(q) if r.token == tokens[r.id]}
 
 
 def _record(

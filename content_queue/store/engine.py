@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +19,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 P = ParamSpec("P")
@@ -30,8 +31,12 @@ WRITERS = 4  # PostgreSQL transactions side by side
 READERS = 4
 RETRIES = 5
 # PostgreSQL ends a transaction whose client has fallen silent in it (frozen, cut off): its row locks would keep the
-# others from the work for hours (tcp_keepalives_idle is 2 h on Linux). Ours never pause between two statements.
-SILENT_MS = 20_000
+# others from the work for hours (tcp_keepalives_idle is 2 h on Linux). Ours never pause between two statements; one
+# that was ended wrongly is run again. With the reaper's 3 s it makes a takeover within 10 s.
+SILENT_MS = 5_000
+# A server that has vanished without a word (power, network) is noticed after about 25 s instead of 2 h and 15 min
+# (libpq, connection parameters; tcp(7) tcp_retries2).
+KEEP_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
 # PostgreSQL: serialization_failure, deadlock_detected. Nothing was committed, so running it again is safe.
 AGAIN = frozenset({"40001", "40P01"})
 
@@ -45,6 +50,7 @@ class StoreError(Exception):
     |-- Unknown       no such item, revision, delivery or token
     |-- Forbidden     a rule of the house says no
     |-- LogDamaged    the sealed log was altered; nothing is sealed on top of it
+    |-- StoreFull     the database has no room to write; nothing was stored
     `-- StoreClosed   the store has been closed
     """
 
@@ -69,9 +75,17 @@ class LogDamaged(StoreError):
     pass
 
 
+class StoreFull(StoreError):
+    pass
+
+
 class StoreClosed(StoreError):
     pass
 
+
+FULL = "The database has no room left; nothing was stored."
+# A full disk refuses pages (FULL) or the growth of the index beside the write-ahead log (sqlite.org/rescode.html).
+NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 NO_ITEM = "There is no item {item}."
 NO_REVISION = "There is no revision {id}."
@@ -116,7 +130,7 @@ def _postgres_engine(url: URL, *, size: int) -> Engine:
         pool_pre_ping=False,
         hide_parameters=True,
         isolation_level="READ COMMITTED",
-        connect_args={"connect_timeout": 10, "prepare_threshold": 3},
+        connect_args={"connect_timeout": 10, "prepare_threshold": 3, **KEEP_ALIVE},
     )
 
     @event.listens_for(engine, "connect")
@@ -139,6 +153,10 @@ class Database:
         if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         self.engine = self._make_engine(WRITERS + READERS)
+        # READ COMMITTED shows each statement its own moment anyhow; a transaction around a read costs two round trips.
+        self._read_engine = (
+            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._writers: ThreadPoolExecutor | GroupCommit
         if self.is_sqlite:
@@ -165,22 +183,48 @@ class Database:
         return await asyncio.wrap_future(self._writers.submit(self._transact, call))
 
     async def read(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """On PostgreSQL each statement sees what is committed when it begins, in a transaction of its own."""
         if self._closed:
             raise StoreClosed("The store is closed.")
-        return await asyncio.wrap_future(self._readers.submit(self._look, _Call(op, args, kwargs)))
+        return await asyncio.wrap_future(self._readers.submit(self._look, self._read_engine, _Call(op, args, kwargs)))
+
+    async def read_together(
+        self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """All statements in one transaction, whose isolation `op` may choose."""
+        if self._closed:
+            raise StoreClosed("The store is closed.")
+        return await asyncio.wrap_future(self._readers.submit(self._look, self.engine, _Call(op, args, kwargs)))
 
     def _transact(self, call: _Call) -> Any:
         for attempt in range(RETRIES):
+            committing = False
             try:
                 with self._write_engine.begin() as connection:
-                    return call(connection)
-            except OperationalError as error:
-                if getattr(error.orig, "sqlstate", None) not in AGAIN or attempt == RETRIES - 1:
+                    value = call(connection)
+                    committing = True
+                return value
+            except DBAPIError as error:
+                if is_full(error):
+                    raise StoreFull(FULL) from error
+                # A connection that broke before the commit was asked for has changed nothing.
+                undone = _sqlstate(error) in AGAIN or (error.connection_invalidated and not committing)
+                if not undone or attempt == RETRIES - 1:
                     raise
         raise AssertionError("unreachable")
 
-    def _look(self, call: _Call) -> Any:
-        with self.engine.connect() as connection:
+    def _look(self, engine: Engine, call: _Call) -> Any:
+        for attempt in range(RETRIES):
+            try:
+                return self._look_once(engine, call)
+            except DBAPIError as error:
+                # The server was started anew: every kept connection is dead, a new one is not.
+                if not error.connection_invalidated or attempt == RETRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _look_once(self, engine: Engine, call: _Call) -> Any:
+        with engine.connect() as connection:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN")
             try:
@@ -267,7 +311,7 @@ class GroupCommit:
                     _end(connection)
         except BaseException as error:
             for call in group:
-                call.future.set_exception(error)
+                call.future.set_exception(StoreFull(FULL) if is_full(error) else error)
             return
         for call, (value, failure) in zip(group, answers, strict=True):
             if failure is not None:
@@ -283,7 +327,7 @@ def _guarded(connection: Connection, call: _Call, *, alone: bool) -> tuple[Any, 
     try:
         value = call(connection)
     except Exception as error:
-        if alone:
+        if alone or is_full(error):  # full: SQLite has rolled everything back by itself, savepoints and all
             raise
         connection.exec_driver_sql("ROLLBACK TO one")
         connection.exec_driver_sql("RELEASE one")
@@ -291,6 +335,18 @@ def _guarded(connection: Connection, call: _Call, *, alone: bool) -> tuple[Any, 
     if not alone:
         connection.exec_driver_sql("RELEASE one")
     return value, None
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the database had no room: SQLite's own codes, PostgreSQL's disk_full."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "sqlite_errorcode", None) in NO_ROOM or _sqlstate(error) == "53100"
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    found = getattr(cause, "sqlstate", None)
+    return found if isinstance(found, str) else None
 
 
 def ping(connection: Connection) -> int:

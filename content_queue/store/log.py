@@ -18,6 +18,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, text, tuple_
 
 from content_queue.audit_log import BatchRow, Checkpoint, EntryRow, Frontier, seal
 from content_queue.model import Entry
+from content_queue.store import log_key
 from content_queue.store.dialects import records, sqlite_rows
 from content_queue.store.engine import Database, LogDamaged
 from content_queue.tables import deliveries, log_batches, log_entries, meta
@@ -93,6 +94,25 @@ class AuditLog:
         self._db = db
         self._origin = origin
         self._key = key
+
+    def seal_with(self, key: Ed25519PrivateKey | None) -> None:
+        """From now on this process may seal (None: it may not)."""
+        self._key = key
+
+    async def key(self) -> bytes | None:
+        """The public key that this log is sealed with (32 bytes); None when nobody has said one."""
+        return await self._db.read(log_key.known)
+
+    async def claim_key(self, key: Ed25519PublicKey) -> bytes:
+        """Says that the log is sealed with `key`; returns the key that holds. A log whose checkpoints another key has
+        signed is not claimed: then some other key is returned as holding (of zeros when it is not known)."""
+        newest = await self.checkpoint()
+        if newest is not None:
+            try:
+                Checkpoint.open(newest, key)
+            except ValueError:
+                return await self.key() or bytes(32)
+        return await self._db.write(log_key.claim, key.public_bytes_raw())
 
     async def append(self, lines: Sequence[Line]) -> None:
         await self._db.write(append, lines)
@@ -214,7 +234,7 @@ class AuditLog:
             also = [source(connection) for source in more]
             return use(_stream_entries(connection), _stream_batches(connection), *also)
 
-        return await self._db.read(look)
+        return await self._db.read_together(look)
 
 
 def continue_numbers(connection: Connection, now: int) -> None:

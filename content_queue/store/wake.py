@@ -13,9 +13,10 @@ import threading
 from collections.abc import Callable
 
 import psycopg
+from psycopg import conninfo
 from sqlalchemy import Connection, text
 
-from content_queue.store.engine import Database
+from content_queue.store.engine import KEEP_ALIVE, Database
 
 CHANNEL = "gongbao_wake"
 POLL_SECONDS = 0.02  # SQLite only
@@ -75,10 +76,11 @@ class Wake:
                 await asyncio.sleep(POLL_SECONDS)
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        dsn = self._db.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        plain = self._db.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        dsn = conninfo.make_conninfo(plain, **KEEP_ALIVE, connect_timeout=5)
         while not self._stop.is_set():
             try:
-                with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as connection:
+                with psycopg.connect(dsn, autocommit=True) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
                     loop.call_soon_threadsafe(self._call)  # what was missed while we were away
                     self._hear(connection, loop)

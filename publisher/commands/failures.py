@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.text import Text as Styled
 
-from publisher.problems import Held, NotFound, Problem
+from publisher.problems import Held, NotFound, Problem, disk_full, is_disk_full
 from publisher.tables import clean
 from publisher.texts import Text, bilingual
 
@@ -129,8 +129,10 @@ def _placed(problem: Any, path: str) -> Text:
 
 
 def _from_database(error: Exception) -> Failure | None:
-    from content_queue.store import Conflict, Forbidden, StoreError, Unknown
+    from content_queue.store import Conflict, Forbidden, StoreError, StoreFull, Unknown
 
+    if isinstance(error, StoreFull) or is_disk_full(error):
+        return Failure(Exit.INTERNAL, "disk_full", *disk_full())
     if isinstance(error, StoreError):
         status = {Unknown: Exit.NOT_FOUND, Conflict: Exit.REFUSED, Forbidden: Exit.REFUSED}
         message = bilingual("The store says no: {what}.", what=str(error))

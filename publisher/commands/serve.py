@@ -121,7 +121,7 @@ def listen_for_signals() -> asyncio.Event:
 async def _plain(out: Out, chosen: Settings, roles: Sequence[str], ending: asyncio.Event) -> int:
     from publisher.app import open_app
 
-    async with open_app(chosen) as app, _running(app, roles) as service:
+    async with open_app(chosen, roles=roles) as app, _running(app, roles) as service:
         _say_ready(out, app, service)
         return await _until_told(out, service, ending)
 
@@ -233,7 +233,7 @@ async def _with_samples(out: Out, chosen: Settings, ending: asyncio.Event) -> in
 
     async with (
         first_start.running_receiver(chosen) as account,
-        open_app(chosen, extra_accounts=[account]) as app,
+        open_app(chosen, extra_accounts=[account], roles=ROLES) as app,
         _running(app, ROLES) as service,
     ):
         out.zone = app.zone

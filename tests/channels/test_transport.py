@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -18,7 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from platform_double import Platform, answer, close, drip, hang
 
+from channels import transport as transport_module
 from channels.answers import Answer
+from channels.leaving import leaving_by, passing
 from channels.transport import REPLY_LIMIT, Transport
 from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended
 
@@ -272,3 +275,65 @@ async def test_it_must_be_started_and_may_be_closed_twice(platform: Platform) ->
     await transport.close()
     with pytest.raises(RuntimeError, match="not started"):
         await post(transport, platform.url)
+
+
+class TestLeaving:
+    """The right to send ends at a moment, however the time until then was spent."""
+
+    async def test_in_time_it_leaves(self, transport: Transport, platform: Platform) -> None:
+        with leaving_by(passing() + 60):
+            await post(transport, platform.url)
+        await post(transport, platform.url)
+        assert [s.body for s in platform.seen] == [b"body"] * 2
+        assert platform.seen[0].headers == platform.seen[1].headers
+
+    @pytest.mark.parametrize("kept", [False, True])
+    async def test_too_late_nothing_leaves(self, transport: Transport, platform: Platform, kept: bool) -> None:
+        if kept:
+            await post(transport, platform.url)
+        with leaving_by(passing()), pytest.raises(Deferred) as refused:
+            await post(transport, platform.url)
+        assert (refused.value.reason, refused.value.timing and refused.value.timing.sent) == ("too_late", False)
+        assert len(platform.seen) == kept
+        await post(transport, platform.url)
+        assert len(platform.seen) == kept + 1
+
+    async def test_time_lost_while_connecting_counts(
+        self, transport: Transport, platform: Platform, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As if the process had stood still between the connection and the first byte."""
+        connected = aiohttp.TCPConnector.connect
+
+        async def late(*args: Any, **facts: Any) -> Any:
+            connection = await connected(*args, **facts)
+            monkeypatch.setattr(transport_module, "passing", lambda: passing() + 3600)
+            return connection
+
+        monkeypatch.setattr(aiohttp.TCPConnector, "connect", late)
+        with leaving_by(passing() + 60), pytest.raises(Deferred, match="too_late"):
+            await post(transport, platform.url)
+        assert (platform.connections, platform.seen) == (1, [])
+
+    async def test_without_a_body_it_is_looked_at_before(self, transport: Transport, platform: Platform) -> None:
+        with leaving_by(passing()), pytest.raises(Deferred, match="too_late"):
+            await transport.send("DELETE", platform.url, {}, b"", account="acct")
+        assert platform.connections == 0
+
+    async def test_what_nobody_could_notice_may_always_be_asked(
+        self, transport: Transport, platform: Platform
+    ) -> None:
+        with leaving_by(passing()):
+            await transport.ask("POST", platform.url, {}, b"token?", account="acct")
+        assert [s.body for s in platform.seen] == [b"token?"]
+
+    async def test_another_s_right_is_another_s(self, transport: Transport, platform: Platform) -> None:
+        async def late() -> None:
+            with leaving_by(passing()):
+                await asyncio.sleep(0.05)
+                with pytest.raises(Deferred):
+                    await post(transport, platform.url)
+
+        task = asyncio.create_task(late())
+        await post(transport, platform.url)
+        await task
+        assert len(platform.seen) == 1

@@ -205,6 +205,9 @@ class TestFence:
         assert await trade.start(claimed) == set()
         assert await trade.start(again) == {again.id}
         assert await trade.start(again) == set()
+        now = trade.clock()
+        assert await trade.store.deliveries.start([again], now=now, again=True) == {again.id}
+        assert await trade.store.deliveries.start([claimed], now=now, again=True) == set()
         await trade.check()
 
     async def test_giving_back_with_a_lost_lease_takes_nothing_away(self, trade: Trade) -> None:

@@ -281,6 +281,16 @@ class TestReleaser:
         assert await store.deliveries.of_item("item-1") == []
 
 
+    async def test_no_clock_that_ran_ahead_breaks_an_embargo(self, store: Store) -> None:
+        made = await approved(store, "item-1", "fine", not_before=now() + 3_600_000_000)
+        gate, routes = Gate(Checks(), lambda: date(2026, 1, 1)), Routes(("site", "hook"), {})
+        ahead = now() + 7_200_000_000
+        assert await Releaser(store, gate, routes, lambda: ahead, reached=now).step() == release_module.IDLE_SECONDS
+        assert (await store.items.revision(made.id)).state is RevisionState.APPROVED
+        await Releaser(store, gate, routes, lambda: ahead).step()
+        assert (await store.items.revision(made.id)).state is RevisionState.RELEASED
+
+
 async def test_timed_work_outlives_a_failure_and_ends(caplog: pytest.LogCaptureFixture) -> None:
     ran: list[str] = []
 

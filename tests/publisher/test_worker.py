@@ -470,6 +470,60 @@ class TestFailures:
             setattr(store.deliveries, verb, real)
         assert a.got == []
 
+    async def test_a_start_without_an_answer_is_asked_again(self, store: Store) -> None:
+        """It was committed, but nobody said so: nothing has left, so it may still be sent."""
+        start, calls = store.deliveries.start, [0]
+
+        async def silent(*args: Any, **facts: Any) -> Any:
+            calls[0] += 1
+            started = await start(*args, **facts)
+            if calls[0] == 1:
+                raise ConnectionError("the database is away")
+            return started
+
+        store.deliveries.start = silent  # type: ignore[method-assign]
+        ids = await publish(store, "a")
+        a = channel("a", keyed=False)
+        async with running(make_worker(store, a)):
+            await come_to(store, S.SENT, ids)
+        assert (len(a.got), calls[0]) == (1, 2)
+
+    async def test_a_start_that_took_longer_than_the_lease_sends_nothing(self, store: Store) -> None:
+        start, turned = store.deliveries.start, [0]
+
+        async def slow(*args: Any, **facts: Any) -> Any:
+            started = await start(*args, **facts)
+            turned[0] += 28 * SECOND  # beyond nine tenths of the lease
+            return started
+
+        store.deliveries.start = slow  # type: ignore[method-assign]
+        (delivery,) = await publish(store, "a")
+        a = channel("a", keyed=False)
+        async with running(make_worker(store, a, clock=lambda: now() + turned[0])):
+            await until(lambda: _true(turned[0] > 0))
+            await come_to(store, S.WAITING, [delivery])
+        assert a.got == []
+        assert (await get(store, delivery)).reason == "too_late"
+
+    async def test_a_lease_extended_too_late_counts_as_lost(self, store: Store) -> None:
+        """Somebody else may have taken the claims back before the commit, and the database does not say so."""
+        at = [now()]
+        worker = make_worker(store, channel("a"), clock=lambda: at[0])
+        worker._tokens["late"] = worker._tokens["good"] = worker._tokens["gone"] = 1
+        worker._leases |= {"late": at[0] + SECOND, "good": at[0] + 9 * SECOND, "gone": at[0] - 1}
+        beat, asked = store.deliveries.beat, []
+
+        async def slowly(tokens: Any, **facts: Any) -> None:
+            asked.extend(tokens)
+            await beat(tokens, **facts)
+            at[0] += 2 * SECOND
+
+        store.deliveries.beat = slowly  # type: ignore[method-assign]
+        began = at[0]
+        assert await worker._beat()
+        assert sorted(asked) == ["good", "late"]
+        assert worker._leases == {"late": began + SECOND, "good": began + 30 * SECOND, "gone": began - 1}
+
     async def test_the_recorder_outlives_a_broken_counter(self, store: Store) -> None:
         def broken(*_facts: Any) -> None:
             raise ZeroDivisionError

@@ -1,0 +1,49 @@
+"""The wall clock is set back by an hour: leases, due times and takeovers go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import herd
+from herd import herding, nothing_lost, publish, until
+from herd_child import HOUR
+
+from content_queue.store import Store
+
+pytestmark = [pytest.mark.crash, pytest.mark.xdist_group("herd")]
+
+
+async def test_an_hour_back_is_not_an_hour_s_wait(postgres_url: str, tmp_path: Path) -> None:
+    """A worker is killed with claims in its hand; who takes over has lived through the change, or was started after it
+    and knows no other clock than the wrong one."""
+    with herding(tmp_path, postgres_url) as flock:
+        flock.receiver.slow = 0.3
+        store = Store(postgres_url)
+        try:
+            doomed, lived = flock.bear_all("worker", "scheduler")
+            wanted = await publish(store, range(30))
+
+            async def busy() -> bool:
+                return await herd.under_way(store) > 0 and await herd.delivered(store) > 0
+
+            await until(busy, "a worker with claims in its hand")
+            lived.send(signal.SIGUSR1)
+            doomed.send(signal.SIGKILL)
+            doomed.process.wait()
+            assert await herd.under_way(store) > 0
+            born_after = flock.bear("worker", turned=-HOUR)
+            flock.receiver.slow = 0.0
+            await until(lambda: herd.settled(store), "what the dead one held, delivered by the other")
+            for member in (lived, born_after):
+                status, codes = member.ready()
+                assert (status, codes) == (503, ["clock_differs"])
+            await nothing_lost(store, flock.receiver, wanted)
+            again = await store.log.recent(limit=100_000)
+            assert {e.kind for e in again} >= {"lease_expired"}
+        finally:
+            await store.close()
