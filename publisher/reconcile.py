@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0
 AT_ONCE = 20  # looks under way in one process
-HOLD_SECONDS = 120  # how long a look may take before another process may make it
+HOLD_SECONDS = 50  # how long a look may take before another process may make it: a crash is recovered within 60
 REFUSED = "refused_later"
 
 

@@ -234,7 +234,7 @@ async def live(order: Order) -> None:
             await service.stop()
 
 
-def bear(order: Order) -> int:
+def bear(order: Order, life: Callable[[Any], Awaitable[None]]) -> int:
     """Forks a life; returns its process id."""
     pid = os.fork()
     if pid:
@@ -244,7 +244,7 @@ def bear(order: Order) -> int:
         os.dup2(complaints, 1)
         os.dup2(complaints, 2)
         logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
-        asyncio.run(asyncio.wait_for(live(order), LONGEST_SECONDS))
+        asyncio.run(asyncio.wait_for(life(order), LONGEST_SECONDS))
         sys.stderr.flush()
         os._exit(0)
     except BaseException:
@@ -272,14 +272,14 @@ async def one_story() -> None:
             await service.stop()
 
 
-def nursery() -> None:
+def nursery(read: Callable[..., Order] = Order, life: Callable[[Any], Awaitable[None]] = live) -> None:
     quick()
     asyncio.run(rehearse())
     assert threading.active_count() == 1
     gc.collect()
     gc.freeze()
     for line in sys.stdin:
-        pid = bear(Order(**json.loads(line)))
+        pid = bear(read(**json.loads(line)), life)
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 

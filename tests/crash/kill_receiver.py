@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from standardwebhooks.webhooks import Webhook
 
@@ -55,6 +55,10 @@ class Receiver:
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port}/{name}"
 
+    async def open(self) -> None:
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while await self._one(reader, writer):
@@ -67,7 +71,7 @@ class Receiver:
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
-        body = await reader.readexactly(int(headers["content-length"]))
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
         return await self._answer(writer, head[0].split(" ")[1].lstrip("/"), headers, body)
 
     async def _answer(
@@ -107,13 +111,20 @@ def _say(writer: asyncio.StreamWriter, status: bytes, more: bytes = b"") -> bool
 
 @contextmanager
 def listening(seed: int) -> Iterator[Receiver]:
+    with heard_by(Receiver(random.Random(seed))) as receiver:
+        yield receiver
+
+
+R = TypeVar("R", bound=Receiver)
+
+
+@contextmanager
+def heard_by(receiver: R) -> Iterator[R]:
     """On a thread with a loop of its own, so that it hears while the test waits for deaths."""
-    receiver, ready = Receiver(random.Random(seed)), threading.Event()
-    loop = asyncio.new_event_loop()
+    ready, loop = threading.Event(), asyncio.new_event_loop()
 
     async def run() -> None:
-        server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
-        receiver.port = server.sockets[0].getsockname()[1]
+        await receiver.open()
         ready.set()
 
     def work() -> None:

@@ -6,11 +6,14 @@ import asyncio
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from test_die_anywhere import Clock, Platform, Trade, history, migrated, opened, recovered
+
+from content_queue.store import Store
 
 pytestmark = pytest.mark.crash
 
@@ -18,10 +21,11 @@ HEADER, FRAME_HEADER = 32, 24  # bytes; sqlite.org/fileformat2.html section 4.1
 PAGE = 4096
 
 
-async def lived_with_its_log(path: Path, kept: Path) -> None:
+async def lived_with_its_log(path: Path, kept: Path, watch: Callable[[Store], None] = lambda _: None) -> None:
     """The whole history, its log never folded into the file; both as they lie on the disk before the end."""
     store = opened(f"sqlite:///{path}")
     await store._db.write(lambda c: c.exec_driver_sql("PRAGMA wal_autocheckpoint=0") and None)
+    watch(store)
     await history(Trade(store, Clock()), Platform())
     shutil.copy(path, kept)
     shutil.copy(f"{path}-wal", f"{kept}-wal")

@@ -16,10 +16,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -35,6 +36,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.xdist_group("kill")]
 
 SHARES = ((0.005, 0.08, 3), (0.08, 0.35, 5), (0.35, 0.7, 2))  # from, to (seconds of life), weight
 RECOVERY_SECONDS = 60  # promise 3
+WEBHOOKS = dict.fromkeys(NAMES, "webhook")
 
 
 def deaths_wanted(usual: int) -> int:
@@ -46,14 +48,15 @@ def a_life(chance: random.Random) -> float:
     return chance.uniform(begins, ends)
 
 
-def configured(folder: Path, receiver: Receiver) -> Path:
-    """The agency's own files, with three webhook accounts beside the site."""
+def configured(folder: Path, receiver: Receiver, kinds: Mapping[str, str] = WEBHOOKS) -> Path:
+    """The agency's own files, with accounts of these kinds beside the site."""
     config = folder / "config"
     shutil.copytree(kill_life.CONFIG, config, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
     with (config / "channels.toml").open("a", encoding="utf-8") as file:
-        for name in NAMES:
-            keys = f'url = "{receiver.url(name)}"\nsecrets = ["{secret(name)}"]\n'
-            file.write(f'\n[[channels]]\nname = "{name}"\nkind = "webhook"\n{keys}')
+        for name, kind in kinds.items():
+            keys = f'url = "{receiver.url(name)}"\n'
+            keys += f'secrets = ["{secret(name)}"]\n' if kind == "webhook" else ""
+            file.write(f'\n[[channels]]\nname = "{name}"\nkind = "{kind}"\n{keys}')
     return config
 
 
@@ -64,7 +67,7 @@ class Nursery:
     process: subprocess.Popen[str]
     order: kill_life.Order
 
-    def bear(self, **facts: int) -> int:
+    def bear(self, **facts: object) -> int:
         assert self.process.stdin
         order = asdict(self.order) | facts
         self.process.stdin.write(json.dumps(order) + "\n")
@@ -87,8 +90,8 @@ class Nursery:
 
 
 @contextmanager
-def nursery(order: kill_life.Order) -> Iterator[Nursery]:
-    program = [sys.executable, str(Path(kill_life.__file__))]
+def nursery(order: kill_life.Order, life: ModuleType = kill_life) -> Iterator[Nursery]:
+    program = [sys.executable, str(life.__file__)]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Nursery(process, order)
