@@ -9,7 +9,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,106 +18,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from life_model import RANK, Clock, Kept, Model, Sent
 from queue_trade import LEASE, SECOND, STAGES, Trade
+from sqlalchemy.engine import make_url
 
-from content_queue.model import Claimed, Revision
+from content_queue.model import Claimed, Delivery, Outcome, Revision
 from content_queue.store import Conflict, Forbidden, Store
 
 T = TypeVar("T")
 ITEMS = ("item-a", "item-b")
 CHANNELS = ("hook", "robot")  # repeats are dropped by `hook`, kept by `robot`
 KEYED = "hook"
+LOOK_AFTER, DEADLINE_AFTER = 5 * SECOND, 1_800 * SECOND  # of what a dead worker may have sent
 EXAMPLES = int(os.environ.get("GONGBAO_TEST_EXAMPLES", "0"))
-RANK = {"publish": 0, "edit": 0, "recall": 1}
-
-
-@dataclass
-class Sent:
-    """A delivery as the model sees it."""
-
-    id: int
-    item: str
-    revision: int
-    channel: str
-    operation: str
-    state: str = "waiting"
-    due: int = 0
-    after: int | None = None
-    doubted: bool = False
-    token: str | None = None
-    lease: int = 0
-
-
-@dataclass
-class Kept:
-    """A revision as the model sees it."""
-
-    revision: Revision
-    state: str = "draft"
-    signed: int = 0
-
-
-@dataclass
-class Clock:
-    at: int = 1_767_225_600_000_000
-
-    def __call__(self) -> int:
-        return self.at
-
-    def turn(self, seconds: float) -> int:
-        self.at += int(seconds * SECOND)
-        return self.at
-
-
-@dataclass
-class Model:
-    revisions: dict[tuple[str, int], Kept] = field(default_factory=dict)
-    sent: dict[int, Sent] = field(default_factory=dict)
-    withdrawn: set[str] = field(default_factory=set)
-    paused: set[str] = field(default_factory=set)
-    held: dict[str, int] = field(default_factory=dict)
-    stopped: set[str] = field(default_factory=set)
-    accepted: list[Sent] = field(default_factory=list)  # what readers were shown, in order
-
-    def of(self, item: str, channel: str) -> list[Sent]:
-        return [d for d in self.sent.values() if (d.item, d.channel) == (item, channel)]
-
-    def rests(self, channel: str, now: int) -> bool:
-        return bool(
-            channel in self.paused or self.held.get(channel, 0) > now or self.stopped & {"all", f"channel:{channel}"}
-        )
-
-    def out(self, item: str, channel: str) -> bool:
-        """Whether readers may see it."""
-        return any(d.state in {"sent", "confirmed", "in_doubt", "claimed", "sending"} or d.doubted
-                   for d in self.of(item, channel))
-
-    def flying(self, item: str, channel: str) -> Sent | None:
-        busy = {"claimed", "sending", "in_doubt"}
-        return next((d for d in reversed(self.of(item, channel)) if d.state in busy), None)
-
-    def supersede_waiting(self, item: str) -> None:
-        for d in self.sent.values():
-            if d.item == item and d.state == "waiting":
-                d.state, d.after = "cancelled", None
-
-    def settle(self, d: Sent, state: str, now: int, due: int | None = None) -> None:
-        """`d` came to `state`; whoever waited for it may go."""
-        d.state, d.token = state, None
-        if due is not None:
-            d.due = due
-        for newer in [n for n in self.sent.values() if n.after == d.id and n.state == "waiting"]:
-            if state == "in_doubt":
-                return
-            if state == "waiting":
-                d.state = "cancelled"
-            newer.after, newer.due = None, now
-            earlier = [o for o in self.of(newer.item, newer.channel) if o.id < newer.id]
-            if not any(o.state in {"sent", "confirmed"} or o.doubted for o in earlier):
-                if newer.operation == "recall":
-                    newer.state = "cancelled"
-                else:
-                    newer.operation = "publish"
 
 
 class Life(RuleBasedStateMachine):
@@ -222,36 +135,47 @@ class Life(RuleBasedStateMachine):
 
     def release(self, revision: Revision, names: list[str]) -> None:
         item, model = revision.item_id, self.model
-        model.supersede_waiting(item)
+        model.make_room(item)
         wanted = [*names, *(c for c in CHANNELS if c not in names and model.out(item, c))]
-        expected = {c: ("edit" if model.out(item, c) else "publish", model.flying(item, c)) for c in wanted}
+        expected = {c: "edit" if model.out(item, c) else "publish" for c in wanted}
         made = self.run(self.trade.release(revision, *names))
         assert set(made) == set(wanted)
-        for channel, (operation, flying) in expected.items():
-            after = flying.id if flying else None
-            model.sent[made[channel]] = Sent(
-                made[channel], item, revision.number, channel, operation, due=self.clock(), after=after
-            )
+        self.made(item, revision.number, expected, made)
         for (i, _), kept in model.revisions.items():
             if i == item and kept.state == "released":
                 kept.state = "superseded"
         model.revisions[item, revision.number].state = "released"
+
+    def made(self, item: str, revision: int, operations: dict[str, str], ids: dict[str, int]) -> None:
+        """Fresh deliveries, each behind what is in flight on its channel."""
+        for channel, operation in operations.items():
+            flying = self.model.flying(item, channel)
+            self.model.sent[ids[channel]] = Sent(
+                ids[channel],
+                item,
+                revision,
+                channel,
+                operation,
+                due=self.clock(),
+                after=flying.id if flying else None,
+                basis=self.model.basis(item, channel),
+            )
 
     @rule(item=st.sampled_from(ITEMS))
     def withdraw(self, item: str) -> None:
         newest, model = self.newest(item), self.model
         if newest is None or item in model.withdrawn:
             return
-        model.supersede_waiting(item)
-        expected = {c: model.flying(item, c) for c in CHANNELS if model.out(item, c)}
+        model.make_room(item)
+        for channel in CHANNELS:  # what a recall waits for is looked at now
+            flying = model.flying(item, channel)
+            if flying and flying.look_at is not None:
+                flying.look_at = min(flying.look_at, self.clock())
+        expected = {c: "recall" for c in CHANNELS if model.out(item, c)}
         made = self.run(self.trade.withdraw(item))
         assert set(made) == set(expected)
         out = next((k for (i, _), k in model.revisions.items() if i == item and k.state == "released"), newest)
-        for channel, flying in expected.items():
-            after = flying.id if flying else None
-            model.sent[made[channel]] = Sent(
-                made[channel], item, out.revision.number, channel, "recall", due=self.clock(), after=after
-            )
+        self.made(item, out.revision.number, expected, made)
         model.withdrawn.add(item)
         for (i, _), kept in model.revisions.items():
             if i == item and kept.state != "superseded":
@@ -264,12 +188,12 @@ class Life(RuleBasedStateMachine):
         now, model = self.clock(), self.model
         claims = self.run(self.trade.claim(*CHANNELS, room=room))
         for channel in CHANNELS:
-            ready = sorted(
-                (d.due, d.id)
+            ready = sorted(  # recalls and corrections first
+                (d.operation == "publish", d.due, d.id)
                 for d in model.sent.values()
                 if d.channel == channel and d.state == "waiting" and d.after is None and d.due <= now
             )
-            wanted = [] if model.rests(channel, now) else [i for _, i in ready[:room]]
+            wanted = [] if model.rests(channel, now) else [i for _, _, i in ready[:room]]
             assert sorted(c.id for c in claims if c.channel == channel) == sorted(wanted)
         for claimed in claims:
             d = model.sent[claimed.id]
@@ -299,18 +223,24 @@ class Life(RuleBasedStateMachine):
         live = d.token == claimed.token
         if d.channel != KEYED and live and d.state == "claimed":
             return  # where repeats are kept, nothing leaves before its start is committed
-        outcome = self.trade.outcome(claimed, answer, started=d.channel != KEYED)
-        if outcome.due_at is not None:
-            outcome = self.trade.outcome(
-                claimed, answer, started=d.channel != KEYED, due_at=self.clock() + wait * SECOND
-            )
+        outcome = self.outcome(claimed, d, answer, wait)
         assert self.run(self.trade.record(outcome)) == ({claimed.id} if live else set())
         self.hand.remove(claimed)
         if live:
-            d.doubted |= answer.startswith("lose")
-            if answer == "accept":
-                self.shown(d)
-            self.model.settle(d, str(outcome.state), self.clock(), outcome.due_at)
+            self.came_to(d, outcome, answer)
+
+    def outcome(self, claimed: Claimed, d: Sent, answer: str, wait: int) -> Outcome:
+        outcome = self.trade.outcome(claimed, answer, started=d.channel != KEYED)
+        due = None if outcome.due_at is None else self.clock() + wait * SECOND
+        return replace(outcome, due_at=due)
+
+    def came_to(self, d: Sent, outcome: Outcome, answer: str) -> None:
+        d.doubted |= answer.startswith("lose")
+        if answer == "accept":
+            self.shown(d)
+        since = None if outcome.deadline_at is None else self.clock()
+        d.unsettled(str(outcome.awaits), outcome.look_at, since, outcome.deadline_at)
+        self.model.settle(d, str(outcome.state), self.clock(), outcome.due_at)
 
     def shown(self, d: Sent) -> None:
         """Readers see it: nothing newer may have been shown before, and nothing twice."""
@@ -352,6 +282,10 @@ class Life(RuleBasedStateMachine):
         for d in wanted:
             d.doubted |= d.channel == KEYED or d.state == "sending"
             after = "in_doubt" if d.state == "sending" else "waiting"
+            now = self.clock()
+            d.unsettled()
+            if after == "in_doubt":
+                d.unsettled("", now + LOOK_AFTER, now, now + DEADLINE_AFTER)
             self.model.settle(d, after, self.clock(), self.clock() + SECOND if after == "waiting" else None)
 
     @rule(seconds=st.sampled_from([0.5, 1, LEASE / SECOND + 1]))
@@ -388,12 +322,11 @@ class Life(RuleBasedStateMachine):
     @rule(data=st.data())
     def resend(self, data: st.DataObject) -> None:
         d = data.draw(st.sampled_from(list(self.model.sent.values())), "delivery")
-        newer = [n for n in self.model.of(d.item, d.channel) if n.id > d.id and n.state != "cancelled"]
-        current = self.model.revisions[d.item, d.revision].state == "released" or d.operation == "recall"
-        allowed = d.state in {"waiting", "failed", "in_doubt"} and d.after is None and not newer and current
+        allowed = d.state in {"waiting", "failed", "in_doubt"} and d.after is None and not self.model.passed(d)
         work = self.store.deliveries.resend(d.id, now=self.clock(), actor="op", reason="r")
         if not self.refused(work, allowed):
             d.state, d.due = "waiting", self.clock()
+            d.unsettled()
 
     @rule(data=st.data(), live=st.booleans())
     def resolve(self, data: st.DataObject, live: bool) -> None:
@@ -405,10 +338,12 @@ class Life(RuleBasedStateMachine):
             facts = {"url": "u", "remote_id": "r", "actor": "op", "reason": ""}
             self.run(self.store.deliveries.settle_doubt(d.id, **facts, now=self.clock()))
             self.shown(d)
+            d.unsettled()
             self.model.settle(d, "confirmed", self.clock())
         else:
             self.run(self.store.deliveries.settle_absent(d.id, now=self.clock(), actor="op", reason=""))
             d.doubted = False
+            d.unsettled()
             self.model.settle(d, "cancelled", self.clock())
 
     # -- what always holds -----------------------------------------------------------------------------------
@@ -416,9 +351,7 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def the_tables_are_the_model(self) -> None:
         found = self.run(self.store.deliveries.listing(limit=10_000))
-        assert {d.id: (str(d.state), d.operation, d.after_id) for d in found} == {
-            d.id: (d.state, d.operation, d.after) for d in self.model.sent.values()
-        }
+        assert {d.id: _told(d) for d in found} == {d.id: _wanted(d) for d in self.model.sent.values()}
         counts = self.run(self.store.items.count())
         wanted = [k.state for k in self.model.revisions.values()]
         assert counts == {s: wanted.count(s) for s in set(wanted)}
@@ -428,7 +361,16 @@ class Life(RuleBasedStateMachine):
         self.run(self.trade.check())
 
 
-def _run(machine: type[Life], examples: int, steps: int) -> None:
+def _told(d: Delivery) -> tuple[Any, ...]:
+    unsettled = (d.awaits, d.look_at, d.looks, d.unsettled_since, d.deadline_at)
+    return str(d.state), d.operation, d.after_id, d.basis_id, *unsettled
+
+
+def _wanted(d: Sent) -> tuple[Any, ...]:
+    return d.state, d.operation, d.after, d.basis, d.awaits, d.look_at, d.looks, d.since, d.deadline
+
+
+def run_machine(machine: type[Life], examples: int, steps: int) -> None:
     quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     run_state_machine_as_test(
         machine,
@@ -439,20 +381,22 @@ def _run(machine: type[Life], examples: int, steps: int) -> None:
 
 
 def test_lives_on_sqlite() -> None:
-    _run(Life, 40, 40)
+    run_machine(Life, 40, 40)
 
 
-def test_lives_on_postgresql(postgres: str) -> None:
-    class PostgresLife(Life):
+def postgres_life(machine: type[Life], postgres: str) -> type[Life]:
+    class PostgresLife(machine):
         def make_database(self) -> str:
-            from sqlalchemy.engine import make_url
-
             with psycopg.connect(postgres, autocommit=True) as connection:
                 connection.execute("DROP DATABASE IF EXISTS model WITH (FORCE)")
                 connection.execute("CREATE DATABASE model TEMPLATE template0")
             return make_url(postgres).set(database="model").render_as_string(hide_password=False)
 
-    _run(PostgresLife, 8, 30)
+    return PostgresLife
+
+
+def test_lives_on_postgresql(postgres: str) -> None:
+    run_machine(postgres_life(Life, postgres), 8, 30)
 
 
 def test_the_model_is_exercised() -> None:

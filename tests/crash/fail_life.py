@@ -57,12 +57,11 @@ class Writer(Editor):
 
     async def work(self) -> None:
         while self._number == 0 and self._step < len(STORY):
+            await nothing_left(self._app)
             verb = STORY[self._step]
             self._note("asked", verb, {})
             self._note("answered", verb, await self._do(verb))
             self._step += 1
-            if verb in ("final", "withdraw"):
-                await nothing_left(self._app)
 
 
 async def person(app: App, order: FailOrder) -> None:
