@@ -1,19 +1,29 @@
 # Two commands do everything on a machine with Python 3.11 and make:
 #   make run    set up, start the service on 127.0.0.1:8080, publish the sample items on the first start
 #   make test   set up, then every check and every test
+# And for hours: make soak   two thousand deaths, every failpoint, power cuts and long random lives, on both databases
 PYTHON ?= python3.11
 VENV := .venv
 TEST_VENV := .venv-test
 WORKERS ?= 2
 PIP_FLAGS := --quiet --disable-pip-version-check --require-virtualenv
 
-.PHONY: run test lint bench lock clean
+.PHONY: run test soak lint bench lock clean
 
 run: $(VENV)/.ready
 	$(VENV)/bin/gongbao serve --samples
 
 test: $(TEST_VENV)/.ready lint
 	$(TEST_VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term $(ARGS)
+
+# The long form of what `make test` does to processes, files and random lives. KILLS is for each database.
+EXAMPLES ?= 500
+KILLS ?= 1000
+FREEZES ?= 20
+LIVES := tests/crash tests/content_queue/test_life_model.py tests/content_queue/test_look_model.py
+soak: $(TEST_VENV)/.ready
+	GONGBAO_TEST_EXAMPLES=$(EXAMPLES) GONGBAO_KILLS=$(KILLS) GONGBAO_FREEZES=$(FREEZES) \
+		$(TEST_VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -rP $(LIVES) $(ARGS)
 
 lint: $(TEST_VENV)/.ready
 	$(TEST_VENV)/bin/ruff check .

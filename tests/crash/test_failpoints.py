@@ -24,7 +24,7 @@ import fail_life
 import kill_judge
 from fail_life import STORY, FailOrder
 from fail_stage import CHANNELS, Stage
-from failpoints import FAILPOINTS, SENT, Failpoint
+from failpoints import BYTES, FAILPOINTS, SENT, Failpoint
 from kill_judge import Evidence, gather
 from kill_receiver import heard_by
 from test_kill_nine import Nursery, configured, nursery
@@ -37,6 +37,8 @@ from publisher.keys import load_or_make
 pytestmark = [pytest.mark.crash, pytest.mark.xdist_group("failpoints")]
 
 ALL = bool(os.environ.get("GONGBAO_TEST_EXAMPLES"))
+POINTS = FAILPOINTS | BYTES
+ON_SQLITE = list(POINTS if ALL else FAILPOINTS)
 ON_POSTGRESQL = list(FAILPOINTS) if ALL else [
     *("submit:before-commit/blind", "release:after-commit/blind", "claim:after-commit/hook"),
     *("start:before-commit/blind", "start:after-commit/blind", "record:before-commit/hook"),
@@ -96,7 +98,7 @@ def ward(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def begin_on_sqlite(ward: Ward, name: str) -> None:
     folder = ward.folder / name.replace("/", "-")
     folder.mkdir()
-    ward.begin(name, lambda nest: strike(nest, FAILPOINTS[name], folder, f"sqlite:///{folder / 'gongbao.db'}"))
+    ward.begin(name, lambda nest: strike(nest, POINTS[name], folder, f"sqlite:///{folder / 'gongbao.db'}"))
 
 
 def strike(nest: Nursery, point: Failpoint, folder: Path, url: str) -> None:
@@ -162,7 +164,7 @@ def step(entry: Entry, delivery: int) -> str:
     return f"{entry.kind}>{body['state']}" if entry.kind in WAYS else entry.kind.replace("looked", "")
 
 
-@pytest.mark.parametrize("point", FAILPOINTS)
+@pytest.mark.parametrize("point", ON_SQLITE)
 def test_failpoint_on_sqlite(point: str, ward: Ward) -> None:
     ward.outcome(point)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_die_anywhere import Clock, Trade, migrated, opened
@@ -47,12 +48,14 @@ class Moment:
 
 
 def noting(store: Store, length: Callable[[], int], kept: list[Moment]) -> None:
-    """Notes after each answered verb how much of the log there was."""
+    """Notes at each answer how long the log is, and what the transaction that is answered for had seen."""
     write = store._db.write
 
     async def noted(op: Any, *args: Any, **facts: Any) -> Any:
-        answer = await write(op, *args, **facts)
-        counts = await store._db.read(lambda c: c.exec_driver_sql(COUNTED).one())
+        def counted(connection: Connection, *a: Any, **f: Any) -> Any:
+            return op(connection, *a, **f), connection.exec_driver_sql(COUNTED).one()
+
+        answer, counts = await write(counted, *args, **facts)
         kept.append(Moment(length(), *counts))
         return answer
 
