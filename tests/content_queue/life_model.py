@@ -144,11 +144,17 @@ class Model:
             self._let_go(newer, d, now)
 
     def _let_go(self, newer: Sent, older: Sent, now: int) -> None:
-        newer.basis = older.id if older.delivered else older.basis
-        newer.after, newer.due = None, now
+        basis = older.id if older.delivered else older.basis
         earlier = [o for o in self.of(newer.item, newer.channel) if o.id < newer.id]
-        if newer.basis is None and not any(o.doubted for o in earlier):
-            if newer.operation == "recall":
-                newer.state = "cancelled"
-            else:
-                newer.operation = "publish"
+        maybe_out = basis is not None or any(o.doubted for o in earlier)
+        newer.after = None
+        if newer.operation == "recall" and not maybe_out:
+            newer.state = "cancelled"
+            return
+        newer.basis, newer.due = basis, now
+        if newer.operation == "edit" and not maybe_out:
+            newer.operation = "publish"
+
+    def gone(self, d: Sent) -> None:
+        """What the platform took is not there after all: it may be put there again."""
+        self.accepted = [a for a in self.accepted if a.id != d.id]

@@ -179,6 +179,7 @@ class LookLife(Life):
 
     def never_out(self, d: Sent, told: str, now: int) -> None:
         d.doubted = False
+        self.model.gone(d)
         d.unsettled(deadline=now + DEADLINE if told == "refused" else None)
         if told == "refused":
             self.model.settle(d, "failed", now)
@@ -222,6 +223,7 @@ class LookLife(Life):
         if not self.refused(work, allowed):
             d.unsettled()
             if task:
+                self.model.gone(d)
                 self.model.settle(d, "failed", self.clock())
 
     @precondition(lambda self: len(self.model.revisions) > 3)
