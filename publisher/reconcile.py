@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0
 AT_ONCE = 20  # looks under way in one process
-HOLD_SECONDS = 50  # how long a look may take before another process may make it: a crash is recovered within 60
+LOOK_SECONDS = 45  # for one look; the others of this process wait for it
+HOLD_SECONDS = 50  # before another process may make it: longer than a look, and a crash is recovered within 60
 REFUSED = "refused_later"
 
 
@@ -112,10 +113,13 @@ class Reconciler(Loop):
         delivery = look.delivery
         receipt = Receipt(delivery.remote_id, delivery.url) if delivery.remote_id else None
         try:
-            post = await self._posts.of(look.claimed)
-            shown = posts_of(self._channels[delivery.channel], post, look.claimed.shown)
-            sightings = [await channel.confirm(one, receipt) for one in shown]
-            return next((s for s in sightings if s.presence is not Presence.ABSENT), sightings[-1])
+            async with asyncio.timeout(LOOK_SECONDS):
+                post = await self._posts.of(look.claimed)
+                shown = posts_of(self._channels[delivery.channel], post, look.claimed.shown)
+                sightings = [await channel.confirm(one, receipt) for one in shown]
+                return next((s for s in sightings if s.presence is not Presence.ABSENT), sightings[-1])
+        except TimeoutError:
+            return Sighting(Presence.UNKNOWN, detail="late_answer")
         except HashMismatch:
             return Sighting(Presence.UNKNOWN, detail="hash_mismatch")
         except Verdict as verdict:

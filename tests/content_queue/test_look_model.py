@@ -345,7 +345,12 @@ def test_a_stale_look_changes_nothing() -> None:
         life.expire()
         life.time_passes(LEASE / SECOND + 1)
         life.take_looks(2)
-        (glance,) = life.glances
+        life.time_passes(2 * LEASE / SECOND)
+        life.take_looks(2)
+        stale, glance = life.glances
+        assert stale.look.delivery.id == glance.look.delivery.id
+        assert not life.run(life.tell(stale.look, "later"))
+        assert not life.run(life.tell(stale.look, "found"))
         life.run(life.store.deliveries.settle_absent(glance.look.delivery.id, now=1, actor="op", reason=""))
         assert not life.run(life.tell(glance.look, "found"))
         life.restore()

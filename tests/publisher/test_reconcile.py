@@ -14,7 +14,7 @@ from channels.contract import Capabilities, Idempotency, Sighting
 from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
 from content_queue.states import DeliveryState
 from content_queue.store import Conflict, Store
-from publisher import doubts, retry
+from publisher import doubts, reconcile, retry
 
 S = DeliveryState
 
@@ -68,6 +68,29 @@ class TestADoubt:
         await q.look(7200)
         assert await q.work() == []
         assert ((await q.get(number)).state, len(wall.requests), len(wall.posts)) == (S.SENT, 2, 1)
+
+    async def test_a_look_that_hangs_proves_nothing_and_is_made_again(
+        self, store: Store, clock: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        q, wall, number = await doubtful(store, clock, put=True)
+        monkeypatch.setattr(wall, "confirm", lambda *_: asyncio.sleep(600))
+        monkeypatch.setattr(reconcile, "LOOK_SECONDS", 0.01)
+        await q.look(10)
+        assert (await q.get(number)).state is S.IN_DOUBT
+        assert (await kinds(store, number))[-1] == "looked"
+        monkeypatch.undo()
+        await q.look(60)
+        assert (await q.get(number)).state is S.CONFIRMED
+
+    async def test_what_a_dead_process_began_to_look_at_is_looked_at_within_a_minute(
+        self, store: Store, clock: Any
+    ) -> None:
+        q, _wall, number = await doubtful(store, clock, put=True)
+        clock.turn(10)
+        until = clock() + reconcile.HOLD_SECONDS * 1_000_000
+        assert await store.looks.take(["wall"], now=clock(), until=until)
+        await q.look(59)
+        assert (await q.get(number)).state is S.CONFIRMED
 
     async def test_a_loop_of_lost_answers_ends(self, store: Store, clock: Any) -> None:
         """Proven absent every time, the attempts are used up as with any other refusal."""
