@@ -324,11 +324,11 @@ def _what(d: Sent | Claimed) -> tuple[str, int, str, bool]:
 
 
 def test_looks_and_restores_on_sqlite() -> None:
-    run_machine(LookLife, 40, 40)
+    run_machine(LookLife, 25, 40)
 
 
 def test_looks_on_postgresql(postgres: str) -> None:
-    run_machine(postgres_life(LookLife, postgres), 8, 40)
+    run_machine(postgres_life(LookLife, postgres), 5, 30)
 
 
 def test_a_stale_look_changes_nothing() -> None:
