@@ -360,3 +360,43 @@ def test_a_stale_look_changes_nothing() -> None:
         raise AssertionError from surprise
     finally:
         life.teardown()
+
+
+class Told:
+    """Stands in for Hypothesis where a plain life says itself what is drawn."""
+
+    def __init__(self, *drawn: Any) -> None:
+        self._drawn = list(drawn)
+
+    def draw(self, _strategy: Any, _label: str = "") -> Any:
+        return self._drawn.pop(0)
+
+
+def test_what_is_proven_absent_behind_a_correction_is_not_sent_again() -> None:
+    life = LookLife()
+    try:
+        life.straight_out("item-a")
+        life.off_they_go(Told(("lose", 0), ("lose", 0)))
+        life.submit("item-a", False, 0)
+        life.sign("item-a", 3)
+        life.release_due(list(CHANNELS))
+        life.take_looks(1)
+        life.look_ends(Told(life.glances[0]), "absent", False)
+        life.the_tables_are_the_model()
+        robot = {d.operation: d.state for d in life.model.sent.values() if d.channel == "robot"}
+        assert robot == {"publish": "waiting"}  # the correction, which is now the first that readers see
+    finally:
+        life.teardown()
+
+
+def test_a_withdrawal_ends_what_somebody_had_to_do() -> None:
+    life = LookLife()
+    try:
+        life.straight_out("item-a")
+        life.off_they_go(Told(("accept", 2), ("accept", 2)))
+        assert {d.awaits for d in life.model.sent.values()} == {PERSON}
+        life.withdraw_all(("item-a",))
+        life.the_tables_are_the_model()
+        assert {d.awaits for d in life.model.sent.values()} == {""}
+    finally:
+        life.teardown()
