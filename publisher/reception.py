@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from channels.contract import Callback, Channel, Heard, Listening
+from channels.contract import Callback, Channel, Heard, Listening, Sighting
 from content_queue.store import Store
 from publisher.clock import Clock
 from publisher.reconcile import Reconciler
 
 log = logging.getLogger(__name__)
+
+TRIES = 5  # a look that is taken while the platform's word is on its way to the row puts that word off
 
 
 class Reception:
@@ -36,7 +38,12 @@ class Reception:
             return Heard(status=500)
         now = self._clock()
         for remote_id, sighting in heard.sightings:
-            look = await self._store.looks.by_remote(account, remote_id)
-            if look is not None:
-                await self._reconciler.apply(look, sighting, now)
+            await self._apply(account, remote_id, sighting, now)
         return heard
+
+    async def _apply(self, account: str, remote_id: str, sighting: Sighting, now: int) -> None:
+        """The platform says it once: what has moved meanwhile is read again."""
+        for _ in range(TRIES):
+            look = await self._store.looks.by_remote(account, remote_id)
+            if look is None or await self._reconciler.apply(look, sighting, now):
+                return

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from channels.contract import Channel, Confirmable, Operation, Presence, Sighting
 from channels.verdicts import Awaits, Receipt, Verdict
+from content_queue.model import Delivery
 from content_queue.states import DeliveryState
 from content_queue.store import Look, Store
 from publisher import doubts, retry
@@ -91,15 +92,20 @@ class Reconciler(Loop):
     async def _settle(self, look: Look) -> None:
         channel = self._channels[look.delivery.channel]
         if not isinstance(channel, Confirmable):
-            await self._store.looks.later(look, look_at=None, detail="cannot_look", now=self._clock())
+            await self._put_off(look, None, "cannot_look")
             return
         began = self._clock()
         if not await self._may_look(look):
             at = doubts.next_look(self._channels[look.delivery.channel].capabilities, look.delivery.looks, began)
-            await self._store.looks.later(look, look_at=at, detail="no_quota_left", now=began)
+            await self._put_off(look, at, "no_quota_left")
             return
         sighting = await self._look(channel, look)
         await self.apply(look, sighting, began)
+
+    async def _put_off(self, look: Look, at: int | None, detail: str) -> bool:
+        if look.delivery.state is DeliveryState.CONFIRMED:
+            return await self._store.looks.watch(look, look_at=at)
+        return await self._store.looks.later(look, look_at=at, detail=detail, now=self._clock())
 
     async def _may_look(self, look: Look) -> bool:
         """Counts the look where the platform counts looks; without quota left it is put off."""
@@ -131,7 +137,7 @@ class Reconciler(Loop):
         outcome = self._verdict(look, sighting.presence, looked_at)
         recorded = await self._record(look, sighting, outcome, now)
         if recorded:
-            settled = outcome is not Seen.NOTHING
+            settled = outcome is not Seen.NOTHING and look.delivery.state is not DeliveryState.CONFIRMED
             self._observe(look.delivery.channel, str(outcome), (now - look.since) / SECOND if settled else None)
         return recorded
 
@@ -144,14 +150,19 @@ class Reconciler(Loop):
         if presence is Presence.REFUSED:
             return Seen.REFUSED
         capabilities = self._channels[delivery.channel].capabilities
+        if delivery.state is DeliveryState.CONFIRMED:
+            return Seen.ABSENT if presence is Presence.ABSENT else Seen.NOTHING
         proven = presence is Presence.ABSENT and doubts.proves_absence(capabilities, look.since, looked_at)
         return Seen.ABSENT if proven and delivery.state is DeliveryState.IN_DOUBT else Seen.NOTHING
 
     async def _record(self, look: Look, sighting: Sighting, outcome: Seen, now: int) -> bool:
         looks, delivery, detail = self._store.looks, look.delivery, sighting.detail
+        if delivery.state is DeliveryState.CONFIRMED:
+            return await self._record_watched(look, sighting, outcome, now)
         if outcome is Seen.FOUND:
             receipt = sighting.receipt or Receipt(delivery.remote_id, delivery.url)
-            return await looks.found(look, remote_id=receipt.remote_id, url=receipt.url, detail=detail, now=now)
+            place = {"remote_id": receipt.remote_id, "url": receipt.url, "detail": detail}
+            return await looks.found(look, **place, now=now, watch_at=self._watch_at(delivery, now))
         if outcome is Seen.REFUSED:
             by = None if delivery.operation == Operation.PUBLISH else doubts.deadline(Awaits.PERSON, now)
             return await looks.refused(look, reason=REFUSED, detail=detail, deadline_at=by, now=now)
@@ -160,3 +171,17 @@ class Reconciler(Loop):
             return await looks.absent(look, due_at=due, detail=detail, now=now)
         at = doubts.next_look(self._channels[delivery.channel].capabilities, delivery.looks, now)
         return await looks.later(look, look_at=at, detail=detail or str(sighting.presence), now=now)
+
+    def _watch_at(self, delivery: Delivery, now: int) -> int | None:
+        decides = delivery.awaits == Awaits.PLATFORM and delivery.operation != Operation.RECALL
+        able = isinstance(self._channels[delivery.channel], Confirmable)
+        return doubts.next_watch(now, now) if decides and able else None
+
+    async def _record_watched(self, look: Look, sighting: Sighting, outcome: Seen, now: int) -> bool:
+        """It was confirmed before: does it still stand?"""
+        if outcome in {Seen.REFUSED, Seen.ABSENT}:
+            detail = sighting.detail or str(sighting.presence)
+            return await self._store.looks.gone(look, detail=detail, sure=outcome is Seen.REFUSED, now=now)
+        blind = sighting.presence is Presence.UNKNOWN and look.delivery.look_at is not None
+        at = (doubts.watch_again if blind else doubts.next_watch)(look.since, now)
+        return await self._store.looks.watch(look, look_at=at)

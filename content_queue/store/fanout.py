@@ -30,7 +30,7 @@ from content_queue.store.items import lock_item, move
 from content_queue.store.log import Line, append, line
 from content_queue.store.lookback import watch_links
 from content_queue.store.rows import deliveries_of, delivery_by_id, revision_by_id, revisions_of
-from content_queue.store.settling import SETTLED
+from content_queue.store.settling import SETTLED, WATCHED
 from content_queue.store.wake import wake
 from content_queue.tables import deliveries, fanouts, items
 
@@ -106,6 +106,11 @@ def end_tasks(connection: Connection, tasks: Sequence[Delivery], now: int, actor
             append(connection, [line(now, "task_ended", actor, item=task.item_id, delivery=task.id, **facts)])
 
 
+def _end_watch(connection: Connection, item_id: str) -> None:
+    """What happens to the older posts of the item is our own doing from now on."""
+    connection.execute(update(deliveries).where(_d.item_id == item_id, _d.awaits == WATCHED).values(**SETTLED))
+
+
 def _look_soon(connection: Connection, in_flight: Delivery | None, now: int) -> None:
     """Its recall waits for what the next look shows: that look is due now, however far off it was."""
     if in_flight is not None and in_flight.look_at is not None:
@@ -138,6 +143,7 @@ def release(
         if older.state is RevisionState.RELEASED:
             move(connection, older, RevisionEvent.SUPERSEDE, now, actor, by=revision.number)
     held = standing(connection, revision.item_id)
+    _end_watch(connection, revision.item_id)
     plans = []
     for here in held.values():
         cancel(connection, here.waiting, now, actor, f"revision {revision.number} takes its place")
@@ -170,7 +176,9 @@ def withdraw(connection: Connection, item_id: str, reason: str, note: str, now: 
     connection.execute(update(items).where(items.c.id == item_id).values(withdrawn_at=now))
     last = _end_revisions(connection, item_id, now, actor)
     plans = []
-    for name, here in standing(connection, item_id).items():
+    held = standing(connection, item_id)
+    _end_watch(connection, item_id)
+    for name, here in held.items():
         cancel(connection, here.waiting, now, actor, "the item was withdrawn")
         end_tasks(connection, here.tasks, now, actor)
         _look_soon(connection, here.in_flight, now)
@@ -337,19 +345,23 @@ def receipts(connection: Connection, items: Sequence[str]) -> dict[tuple[str, st
     return {where: tuple(those) for where, those in found.items()}
 
 
+def overtaken(connection: Connection, delivery: Delivery) -> int | None:
+    """A newer operation on the same item and channel, whatever has become of it; None when there is none."""
+    q = select(_d.id).where(
+        _d.item_id == delivery.item_id,
+        _d.channel == delivery.channel,
+        _d.id > delivery.id,
+        _d.state != DeliveryState.CANCELLED,
+    )
+    return connection.execute(q.limit(1)).scalar()
+
+
 def may_resend(connection: Connection, delivery: Delivery) -> None:
     """Raises `Forbidden` when sending would bring back what a newer revision or a withdrawal has ended."""
-    newer = connection.execute(
-        select(_d.id).where(
-            _d.item_id == delivery.item_id,
-            _d.channel == delivery.channel,
-            _d.id > delivery.id,
-            _d.state != DeliveryState.CANCELLED,
-        )
-    ).first()
+    newer = overtaken(connection, delivery)
     if newer is not None:
         raise Forbidden(
-            "Delivery {newer} is newer; sending {id} again would overtake it.", newer=newer.id, id=delivery.id
+            "Delivery {newer} is newer; sending {id} again would overtake it.", newer=newer, id=delivery.id
         )
     revision = revision_by_id(connection, delivery.revision_id)
     if delivery.operation != "recall" and revision.state is not RevisionState.RELEASED:

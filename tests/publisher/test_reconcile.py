@@ -191,7 +191,7 @@ class TestThePlatformDecidesLater:
         wall.looks = [Sighting(UNKNOWN, detail="under_review"), Sighting(ABSENT)]
         await q.look(100)
         d = await q.get(number)
-        assert (d.state, d.awaits, d.look_at) == (S.CONFIRMED, "", None)
+        assert (d.state, d.awaits) == (S.CONFIRMED, "watched")
         assert wall.looked[0] == Receipt("w1", "https://wall.example/w1")
 
     async def test_refused_by_a_look(self, store: Store, clock: Any) -> None:
@@ -209,6 +209,7 @@ class TestThePlatformDecidesLater:
         d = await q.get(number)
         assert (d.state, d.remote_id, d.url) == (S.CONFIRMED, "article-9", "https://wall.example/a9")
         assert await store.looks.by_remote("wall", "w1") is None
+        assert (await store.looks.by_remote("wall", "article-9")) is not None
         assert not await q.reconciler.apply(look, sighting, clock())  # the platform repeats its events
 
     async def test_its_recall_waits_and_acts_on_what_became_of_it(self, store: Store, clock: Any) -> None:
