@@ -273,8 +273,10 @@ def _insert(
     return {p.channel: found[p.channel] for p in plans}
 
 
-def settle_dependents(connection: Connection, settled: Mapping[int, DeliveryState], now: int) -> list[Line]:
-    """After deliveries moved (id -> state): lets newer operations go that waited for them."""
+def settle_dependents(
+    connection: Connection, settled: Mapping[int, DeliveryState], now: int, due: int | None = None
+) -> list[Line]:
+    """After deliveries moved (id -> state): lets newer operations go that waited for them, at `due` (None: now)."""
     by_id = {i: state for i, state in settled.items() if state not in UNSETTLED}
     if not by_id:
         return []
@@ -287,11 +289,11 @@ def settle_dependents(connection: Connection, settled: Mapping[int, DeliveryStat
         if older.state in DELIVERED and older.awaits == PLATFORM:
             continue
         end_tasks(connection, [older] if is_task(older) else [], now, "system")
-        lines.extend(_let_go(connection, row, by_id[row.after_id], now))
+        lines.extend(_let_go(connection, row, by_id[row.after_id], now, now if due is None else due))
     return lines
 
 
-def _let_go(connection: Connection, newer: Any, earlier: DeliveryState, now: int) -> list[Line]:
+def _let_go(connection: Connection, newer: Any, earlier: DeliveryState, now: int, due: int) -> list[Line]:
     lines = _end_overtaken(connection, newer, now) if earlier is DeliveryState.WAITING else []
     basis, maybe_out = _found_out(connection, newer, taken=earlier in DELIVERED)
     facts: dict[str, Any] = {"channel": newer.channel, "after": newer.after_id}
@@ -302,7 +304,7 @@ def _let_go(connection: Connection, newer: Any, earlier: DeliveryState, now: int
     else:
         operation = "publish" if newer.operation == "edit" and not maybe_out else newer.operation
         kind, facts["operation"] = "unparked", operation
-        values |= {"due_at": now, "basis_id": basis, "operation": operation}
+        values |= {"due_at": due, "basis_id": basis, "operation": operation}
         if newer.reason == doubting.RESTORED:
             kind, facts["state"] = "doubted", DeliveryState.IN_DOUBT
             facts |= {"was": DeliveryState.WAITING, "reason": newer.reason}
