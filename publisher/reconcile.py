@@ -14,7 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from channels.contract import Channel, Confirmable, Operation, Presence, Sighting
-from channels.verdicts import Awaits, Receipt, Verdict
+from channels.verdicts import Awaits, Deferred, Receipt, Verdict
 from content_queue.model import Delivery
 from content_queue.states import DeliveryState
 from content_queue.store import Look, Store
@@ -75,11 +75,14 @@ class Reconciler(Loop):
         """Makes the looks that are due; answers the seconds until the next."""
         now = self._clock()
         until = now + HOLD_SECONDS * SECOND
-        due = await self._store.looks.take(list(self._channels), now=now, until=until, limit=AT_ONCE)
+        states = await self._store.channels.unwell(now=now)
+        held = {n for n, s in states.items() if s.held_until > now}  # a wait that the platform asked for
+        names = [n for n in self._channels if n not in held]
+        due = await self._store.looks.take(names, now=now, until=until, limit=AT_ONCE)
         await asyncio.gather(*(self._guarded(look) for look in due))
         if len(due) == AT_ONCE:
             return 0.0
-        at = await self._store.looks.next_due(list(self._channels))
+        at = await self._store.looks.next_due(names)
         return IDLE_SECONDS if at is None else min(max((at - self._clock()) / SECOND, 0.2), IDLE_SECONDS)
 
     async def _guarded(self, look: Look) -> None:
@@ -125,10 +128,17 @@ class Reconciler(Loop):
         except HashMismatch:
             return Sighting(Presence.UNKNOWN, detail="hash_mismatch")
         except Verdict as verdict:
+            await self._heed(delivery.channel, verdict)
             return Sighting(Presence.UNKNOWN, detail=verdict.reason)
         except Exception as surprise:
             log.error("a look let a surprise escape", exc_info=surprise, extra={"delivery": delivery.id})
             return Sighting(Presence.UNKNOWN, detail=f"surprise_{type(surprise).__name__}")
+
+    async def _heed(self, name: str, verdict: Verdict) -> None:
+        """A wait that the platform asks of a look is one for everything that goes there."""
+        if isinstance(verdict, Deferred) and verdict.whole_endpoint and verdict.retry_after is not None:
+            now = self._clock()
+            await self._store.channels.hold(name, until=retry.asked_wait(verdict.retry_after, now), now=now)
 
     async def apply(self, look: Look, sighting: Sighting, looked_at: int) -> bool:
         """Records what was seen, by a look or from the platform's own word. False when it came too late: a person or
