@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from channels.contract import Channel, Confirmable, Operation, Presence, Sighting
+from channels.contract import Channel, Confirmable, Editable, Operation, Presence, Sighting
 from channels.verdicts import Awaits, Deferred, Receipt, Verdict
 from content_queue.model import Delivery
 from content_queue.states import DeliveryState
@@ -114,7 +114,9 @@ class Reconciler(Loop):
         """Counts the look where the platform counts looks; without quota left it is put off."""
         name = look.delivery.channel
         rules = allowances(self._channels[name].capabilities).looking
-        return not rules or await self._store.quotas.use(name, rules, now=self._clock())
+        several = not isinstance(self._channels[name], Editable)
+        requests = max(len(look.claimed.shown), 1) if several else 1
+        return not rules or await self._store.quotas.use(name, rules, now=self._clock(), requests=requests)
 
     async def _look(self, channel: Confirmable, look: Look) -> Sighting:
         """What the platform shows. A look that fails has seen nothing."""
