@@ -169,6 +169,24 @@ async def test_a_look_that_takes_its_turn_does_not_swallow_the_platforms_word(st
     assert (taken, (await q.get(number)).state) == (1, S.FAILED)
 
 
+async def test_what_could_not_be_stored_is_stored_when_it_is_told_again(store: Store, clock: Any) -> None:
+    """The channel takes the second telling for a repeat and teaches nothing by it."""
+    q, wall, number = await confirmed(store, clock)
+    wall.says = REFUSED
+    desk, by_remote = reception(q), store.looks.by_remote
+
+    async def full(*_: Any) -> Any:
+        raise OSError("no room")
+
+    store.looks.by_remote = full  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="no room"):
+        await desk.take("wall", CALLBACK)
+    store.looks.by_remote = by_remote  # type: ignore[method-assign]
+    wall.hear = lambda callback: Heard()  # type: ignore[method-assign]
+    await desk.take("wall", CALLBACK)
+    assert (await q.get(number)).state is S.FAILED
+
+
 async def test_an_event_that_comes_before_the_receipt_is_seen_by_the_first_look(store: Store, clock: Any) -> None:
     wall = TellingWall()
     q = Queue(store, clock, {"wall": wall})
