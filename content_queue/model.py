@@ -83,7 +83,8 @@ class Delivery:
     """One operation on one channel. `due_at` is when it may next be claimed.
 
     `after_id` names an earlier delivery of the same item and channel that must settle first; while it is set,
-    `due_at` is `PARKED`. `awaits` says who has to act before a sent one is done: `platform`, `person`, or nobody ("").
+    `due_at` is `PARKED`. `awaits` says who has to act before a sent one is done: `platform`, `person`, or nobody
+    (""); a confirmed one that its platform may still take down is `watched`.
     `look_at` is when the platform is looked at next for what became of it (None: not at all), `looks` how often it
     was, `unsettled_since` when the doubt or the waiting began, `deadline_at` when a person should have settled it.
     """

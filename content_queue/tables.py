@@ -233,8 +233,8 @@ deliveries = Table(
         "ix_deliveries_remote",
         "channel",
         "remote_id",
-        sqlite_where=text("state = 'sent' AND awaits <> ''"),
-        postgresql_where=text("state = 'sent' AND awaits <> ''"),
+        sqlite_where=text("awaits <> ''"),
+        postgresql_where=text("awaits <> ''"),
     ),
 )
 

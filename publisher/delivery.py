@@ -101,8 +101,17 @@ def posts_of(channel: Channel, post: Post, shown: Sequence[tuple[str, str]]) -> 
 
 
 async def _recall(channel: Recallable, post: Post, shown: Sequence[tuple[str, str]]) -> Receipt:
-    """The newest first; one that fails leaves the rest to the next attempt, for which what is down is down."""
-    receipts = [await channel.recall(one) for one in reversed(posts_of(cast(Channel, channel), post, shown))]
+    """The newest first. One that fails leaves the rest to the next attempt, for which what is down is down; one that
+    will never be taken down keeps none of the others up, for there is no next attempt."""
+    receipts: list[Receipt] = []
+    refused: Rejected | None = None
+    for one in reversed(posts_of(cast(Channel, channel), post, shown)):
+        try:
+            receipts.append(await channel.recall(one))
+        except Rejected as refusal:
+            refused = refused or refusal
+    if refused is not None:
+        raise refused
     return next((r for r in receipts if r.awaits), receipts[-1])
 
 

@@ -88,7 +88,7 @@ class Health:
         try:
             living = await self._store.access.processes()
             late = await self.oldest_due(now)
-            waiting_since = await self._store.items.next_due()
+            waiting_since = await self._store.signs.late_release(now=now)
             lease = await self._store.deliveries.oldest_lease()
             restored = await self._store.restores.standing()
         except Exception as error:
@@ -149,7 +149,7 @@ def _restored(found: bool) -> Problem | None:
 
 
 def _release_late(since: int | None, now: int) -> Problem | None:
-    if since and now - since > LATE_RELEASE_SECONDS * SECOND:
+    if since is not None and now - since > LATE_RELEASE_SECONDS * SECOND:
         return ("release_late", "an approved item has not left the queue")
     return None
 

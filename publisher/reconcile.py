@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from channels.contract import Channel, Confirmable, Operation, Presence, Sighting
-from channels.verdicts import Awaits, Receipt, Verdict
+from channels.contract import Channel, Confirmable, Editable, Operation, Presence, Sighting
+from channels.verdicts import Awaits, Deferred, Receipt, Verdict
+from content_queue.model import Delivery
 from content_queue.states import DeliveryState
 from content_queue.store import Look, Store
 from publisher import doubts, retry
@@ -75,11 +76,14 @@ class Reconciler(Loop):
         """Makes the looks that are due; answers the seconds until the next."""
         now = self._clock()
         until = now + HOLD_SECONDS * SECOND
-        due = await self._store.looks.take(list(self._channels), now=now, until=until, limit=AT_ONCE)
+        states = await self._store.channels.unwell(now=now)
+        held = {n for n, s in states.items() if s.held_until > now}  # a wait that the platform asked for
+        names = [n for n in self._channels if n not in held]
+        due = await self._store.looks.take(names, now=now, until=until, limit=AT_ONCE)
         await asyncio.gather(*(self._guarded(look) for look in due))
         if len(due) == AT_ONCE:
             return 0.0
-        at = await self._store.looks.next_due(list(self._channels))
+        at = await self._store.looks.next_due(names)
         return IDLE_SECONDS if at is None else min(max((at - self._clock()) / SECOND, 0.2), IDLE_SECONDS)
 
     async def _guarded(self, look: Look) -> None:
@@ -92,21 +96,28 @@ class Reconciler(Loop):
     async def _settle(self, look: Look) -> None:
         channel = self._channels[look.delivery.channel]
         if not isinstance(channel, Confirmable):
-            await self._store.looks.later(look, look_at=None, detail="cannot_look", now=self._clock())
+            await self._put_off(look, None, "cannot_look")
             return
         began = self._clock()
         if not await self._may_look(look):
             at = doubts.next_look(self._channels[look.delivery.channel].capabilities, look.delivery.looks, began)
-            await self._store.looks.later(look, look_at=at, detail="no_quota_left", now=began)
+            await self._put_off(look, at, "no_quota_left")
             return
         sighting = await self._look(channel, look)
         await self.apply(look, sighting, began)
+
+    async def _put_off(self, look: Look, at: int | None, detail: str) -> bool:
+        if look.delivery.state is DeliveryState.CONFIRMED:
+            return await self._store.looks.watch(look, look_at=at)
+        return await self._store.looks.later(look, look_at=at, detail=detail, now=self._clock())
 
     async def _may_look(self, look: Look) -> bool:
         """Counts the look where the platform counts looks; without quota left it is put off."""
         name = look.delivery.channel
         rules = allowances(self._channels[name].capabilities).looking
-        return not rules or await self._store.quotas.use(name, rules, now=self._clock())
+        several = not isinstance(self._channels[name], Editable)
+        requests = max(len(look.claimed.shown), 1) if several else 1
+        return not rules or await self._store.quotas.use(name, rules, now=self._clock(), requests=requests)
 
     async def _look(self, channel: Confirmable, look: Look) -> Sighting:
         """What the platform shows. A look that fails has seen nothing."""
@@ -123,10 +134,17 @@ class Reconciler(Loop):
         except HashMismatch:
             return Sighting(Presence.UNKNOWN, detail="hash_mismatch")
         except Verdict as verdict:
+            await self._heed(delivery.channel, verdict)
             return Sighting(Presence.UNKNOWN, detail=verdict.reason)
         except Exception as surprise:
             log.error("a look let a surprise escape", exc_info=surprise, extra={"delivery": delivery.id})
             return Sighting(Presence.UNKNOWN, detail=f"surprise_{type(surprise).__name__}")
+
+    async def _heed(self, name: str, verdict: Verdict) -> None:
+        """A wait that the platform asks of a look is one for everything that goes there."""
+        if isinstance(verdict, Deferred) and verdict.whole_endpoint and verdict.retry_after is not None:
+            now = self._clock()
+            await self._store.channels.hold(name, until=retry.asked_wait(verdict.retry_after, now), now=now)
 
     async def apply(self, look: Look, sighting: Sighting, looked_at: int) -> bool:
         """Records what was seen, by a look or from the platform's own word. False when it came too late: a person or
@@ -135,7 +153,7 @@ class Reconciler(Loop):
         outcome = self._verdict(look, sighting.presence, looked_at)
         recorded = await self._record(look, sighting, outcome, now)
         if recorded:
-            settled = outcome is not Seen.NOTHING
+            settled = outcome is not Seen.NOTHING and look.delivery.state is not DeliveryState.CONFIRMED
             self._observe(look.delivery.channel, str(outcome), (now - look.since) / SECOND if settled else None)
         return recorded
 
@@ -148,14 +166,19 @@ class Reconciler(Loop):
         if presence is Presence.REFUSED:
             return Seen.REFUSED
         capabilities = self._channels[delivery.channel].capabilities
+        if delivery.state is DeliveryState.CONFIRMED:
+            return Seen.ABSENT if presence is Presence.ABSENT else Seen.NOTHING
         proven = presence is Presence.ABSENT and doubts.proves_absence(capabilities, look.since, looked_at)
         return Seen.ABSENT if proven and delivery.state is DeliveryState.IN_DOUBT else Seen.NOTHING
 
     async def _record(self, look: Look, sighting: Sighting, outcome: Seen, now: int) -> bool:
         looks, delivery, detail = self._store.looks, look.delivery, sighting.detail
+        if delivery.state is DeliveryState.CONFIRMED:
+            return await self._record_watched(look, sighting, outcome, now)
         if outcome is Seen.FOUND:
             receipt = sighting.receipt or Receipt(delivery.remote_id, delivery.url)
-            return await looks.found(look, remote_id=receipt.remote_id, url=receipt.url, detail=detail, now=now)
+            place = {"remote_id": receipt.remote_id, "url": receipt.url, "detail": detail}
+            return await looks.found(look, **place, now=now, watch_at=self._watch_at(delivery, now))
         if outcome is Seen.REFUSED:
             by = None if delivery.operation == Operation.PUBLISH else doubts.deadline(Awaits.PERSON, now)
             return await looks.refused(look, reason=REFUSED, detail=detail, deadline_at=by, now=now)
@@ -164,3 +187,17 @@ class Reconciler(Loop):
             return await looks.absent(look, due_at=due, detail=detail, now=now)
         at = doubts.next_look(self._channels[delivery.channel].capabilities, delivery.looks, now)
         return await looks.later(look, look_at=at, detail=detail or str(sighting.presence), now=now)
+
+    def _watch_at(self, delivery: Delivery, now: int) -> int | None:
+        decides = delivery.awaits == Awaits.PLATFORM and delivery.operation != Operation.RECALL
+        able = isinstance(self._channels[delivery.channel], Confirmable)
+        return doubts.next_watch(now, now) if decides and able else None
+
+    async def _record_watched(self, look: Look, sighting: Sighting, outcome: Seen, now: int) -> bool:
+        """It was confirmed before: does it still stand?"""
+        if outcome in {Seen.REFUSED, Seen.ABSENT}:
+            detail = sighting.detail or str(sighting.presence)
+            return await self._store.looks.gone(look, detail=detail, sure=outcome is Seen.REFUSED, now=now)
+        blind = sighting.presence is Presence.UNKNOWN and look.delivery.look_at is not None
+        at = (doubts.watch_again if blind else doubts.next_watch)(look.since, now)
+        return await self._store.looks.watch(look, look_at=at)

@@ -21,6 +21,7 @@ from publisher.posts import Addresses
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0
+AT_ONCE = 20  # beside those that could not be released last time: however many, they keep no other in the queue
 ACTOR = "system"
 
 
@@ -46,11 +47,13 @@ class Releaser(Loop):
         self._store, self._gate, self._routes, self._clock = store, gate, routes, clock
         self._addresses, self._dropped = addresses, dropped
         self._reached, self._released = reached or clock, released
+        self._stuck: set[int] = set()  # revisions that could not be released last time
 
     async def step(self) -> float:
         """Releases what is due; answers the seconds until the next look."""
-        due = await self._store.items.due(now=self._reached())
+        due = await self._store.items.due(now=self._reached(), limit=AT_ONCE + len(self._stuck))
         done = [await self._guarded_release(revision) for revision in due]
+        self._stuck = {revision.id for revision, well in zip(due, done, strict=True) if not well}
         if due:
             return 0.0 if all(done) else BACKOFF_SECONDS
         at = await self._store.items.next_due()

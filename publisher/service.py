@@ -43,6 +43,19 @@ RESEND_AFTER_CRASH = 2 * SECOND
 FORGET_PROCESS_SECONDS = 120
 
 
+Repeats = frozenset[tuple[str, str]]
+
+
+def repeats_dropped(app: App) -> tuple[Repeats, Repeats]:
+    """(channel, operation) whose repeats the platform surely drops; and those of accounts that cannot be built here
+    (this process lacks their secrets), by what their kind usually promises: what an account has set is not known."""
+    built = app.workshop.channels()
+    sure = ((n, o) for n, c in built.items() for o in resendable(c.capabilities))
+    usual = {a.name: kinds()[a.kind].capabilities for a in app.accounts if a.on and a.kind in kinds()}
+    perhaps = ((n, o) for n, c in usual.items() if n not in built for o in resendable(c))
+    return frozenset(sure), frozenset(perhaps)
+
+
 class Service:
     """The running parts of one process. `start`, then `wait_closed` or `stop`."""
 
@@ -55,13 +68,9 @@ class Service:
         self._tasks: list[asyncio.Task[None]] = []
         self._stoppers: list[Callable[[], None]] = []
         self.metrics = Metrics(app.store, app.health, app.clock)
-        self._dropped = frozenset(
-            (a.name, o)
-            for a in app.accounts
-            if a.on and a.kind in kinds()
-            for o in resendable(kinds()[a.kind].capabilities)
-        )
-        self._watch = Watch(app.store, app.settings.witness_file, self._dropped, app.clock)
+        dropped, perhaps = repeats_dropped(app)
+        self._unstarted = dropped | perhaps
+        self._watch = Watch(app.store, app.settings.witness_file, dropped, app.clock)
         self.port: int | None = None
 
     async def start(self) -> None:
@@ -223,15 +232,22 @@ class Service:
 
     async def _take_back(self) -> None:
         gone = await self.app.store.deliveries.expire_leases(
-            now=self.app.clock(), resend=self._dropped, backoff=RESEND_AFTER_CRASH
+            now=self.app.clock(),
+            resend=self._unstarted,
+            backoff=RESEND_AFTER_CRASH,
+            under_way=int(self.app.settings.request_seconds * SECOND),
         )
         if gone:
             log.warning("leases ran out", extra={"deliveries": [d.id for d in gone]})
 
     async def _expire(self) -> None:
-        """Two schedulers never withdraw the same item: the second finds that it has been done."""
+        """Two schedulers never withdraw the same item: the second finds that it has been done. One that cannot be
+        withdrawn must not keep the others."""
         for revision in await self.app.store.items.expired(now=self.app.clocks.reached()):
-            with contextlib.suppress(Conflict):
-                await self.app.store.deliveries.withdraw(
-                    revision.item_id, reason="expired", note="", now=self.app.clock(), actor="system"
-                )
+            try:
+                with contextlib.suppress(Conflict):
+                    await self.app.store.deliveries.withdraw(
+                        revision.item_id, reason="expired", note="", now=self.app.clock(), actor="system"
+                    )
+            except Exception:
+                log.exception("an expired item could not be withdrawn", extra={"item": revision.item_id})

@@ -35,6 +35,9 @@ _TO_DO: Mapping[tuple[DeliveryState, str], str] = MappingProxyType(
         (S.SENT, "recall"): mark(
             "It can still be seen: take it down on {channel} by hand, then gongbao resolve {id} --done --reason WHY."
         ),
+        (S.FAILED, "publish"): mark(
+            "{channel} has taken it down: ask there, then gongbao resolve {id} --live URL, or --dropped --reason WHY."
+        ),
         (S.FAILED, "edit"): mark(
             "The old text is shown: correct it on {channel} by hand, then gongbao resolve {id} --done --reason WHY."
         ),

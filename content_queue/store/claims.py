@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, select
@@ -40,7 +40,7 @@ def claim(
     ids = sorted(r.id for r, _ in rows)
     append(connection, [line(asked.now, "claimed", worker, ref=asked.token, deliveries=ids)])
     bases = _bases(connection, [r.basis_id for r, _ in rows if r.basis_id is not None])
-    shown = fanout.receipts(connection, [r.item_id for r, _ in rows if r.operation == "recall"])
+    shown = _shown(connection, [r for r, _ in rows])
     made = [
         _claimed(r, asked, bases, r.channel in probes, spent.slices(r.channel, counted, asked.now), spent)
         for r, counted in rows
@@ -48,6 +48,11 @@ def claim(
     return [
         replace(c, shown=shown.get((c.item_id, c.channel), ())) if c.operation == "recall" else c for c in made
     ]
+
+
+def _requests(row: ClaimedRow, shown: Shown) -> int:
+    """Where corrections are posts of their own, a recall takes down each of them."""
+    return max(len(shown.get((row.item_id, row.channel), ())), 1) if row.operation == "recall" else 1
 
 
 def _unfit(connection: Connection, stopped: set[str], now: int) -> tuple[set[str], set[str]]:
@@ -69,8 +74,16 @@ def _rows(
     for operation in quotas.FIRST_TO_LAST if spent.rooms else ():
         if room := spent.may_take(operation):
             rows = dialects.claim(connection, room, asked, operation)
-            found += [(row, spent.take(row.channel, operation)) for row in rows]
+            shown = _shown(connection, rows)
+            found += [(row, spent.take(row.channel, operation, _requests(row, shown))) for row in rows]
     return found
+
+
+Shown = Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
+
+
+def _shown(connection: Connection, rows: Sequence[ClaimedRow]) -> Shown:
+    return fanout.receipts(connection, [r.item_id for r in rows if r.operation == "recall"])
 
 
 def _claimed(

@@ -118,15 +118,17 @@ class Deliveries:
         backoff: int,
         look_after: int = 5_000_000,
         deadline_after: int = 1_800_000_000,
+        under_way: int = 0,
         limit: int = 500,
     ) -> list[Delivery]:
         """Takes back what dead workers held; returns what was taken back.
 
-        Claimed, not started: waits again. Started: in doubt, to be looked at and settled within the two spans; for
-        (channel, operation) in `resend` (the platform drops repeats) it waits again, due `backoff` from `now`. All
-        spans are microseconds.
+        Claimed, not started: waits again, due `backoff` from `now`; for (channel, operation) in `resend` (the platform
+        drops repeats, so no start is committed) it may be out. What waited for such a one goes after `under_way`, when
+        a request of theirs has ended: it must not be overtaken by what it takes back. Started: in doubt, to be looked
+        at and settled within the two spans. All spans are microseconds.
         """
-        waits = (backoff, look_after, deadline_after)
+        waits = (backoff, look_after, deadline_after, under_way)
         return await self._db.write(leases.expire, now, resend, waits, limit)
 
     async def resend(self, delivery_id: int, *, now: int, actor: str, reason: str) -> Delivery:

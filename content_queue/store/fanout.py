@@ -30,7 +30,7 @@ from content_queue.store.items import lock_item, move
 from content_queue.store.log import Line, append, line
 from content_queue.store.lookback import watch_links
 from content_queue.store.rows import deliveries_of, delivery_by_id, revision_by_id, revisions_of
-from content_queue.store.settling import SETTLED
+from content_queue.store.settling import SETTLED, WATCHED
 from content_queue.store.wake import wake
 from content_queue.tables import deliveries, fanouts, items
 
@@ -106,6 +106,11 @@ def end_tasks(connection: Connection, tasks: Sequence[Delivery], now: int, actor
             append(connection, [line(now, "task_ended", actor, item=task.item_id, delivery=task.id, **facts)])
 
 
+def _end_watch(connection: Connection, item_id: str) -> None:
+    """What happens to the older posts of the item is our own doing from now on."""
+    connection.execute(update(deliveries).where(_d.item_id == item_id, _d.awaits == WATCHED).values(**SETTLED))
+
+
 def _look_soon(connection: Connection, in_flight: Delivery | None, now: int) -> None:
     """Its recall waits for what the next look shows: that look is due now, however far off it was."""
     if in_flight is not None and in_flight.look_at is not None:
@@ -138,6 +143,7 @@ def release(
         if older.state is RevisionState.RELEASED:
             move(connection, older, RevisionEvent.SUPERSEDE, now, actor, by=revision.number)
     held = standing(connection, revision.item_id)
+    _end_watch(connection, revision.item_id)
     plans = []
     for here in held.values():
         cancel(connection, here.waiting, now, actor, f"revision {revision.number} takes its place")
@@ -170,7 +176,9 @@ def withdraw(connection: Connection, item_id: str, reason: str, note: str, now: 
     connection.execute(update(items).where(items.c.id == item_id).values(withdrawn_at=now))
     last = _end_revisions(connection, item_id, now, actor)
     plans = []
-    for name, here in standing(connection, item_id).items():
+    held = standing(connection, item_id)
+    _end_watch(connection, item_id)
+    for name, here in held.items():
         cancel(connection, here.waiting, now, actor, "the item was withdrawn")
         end_tasks(connection, here.tasks, now, actor)
         _look_soon(connection, here.in_flight, now)
@@ -265,8 +273,10 @@ def _insert(
     return {p.channel: found[p.channel] for p in plans}
 
 
-def settle_dependents(connection: Connection, settled: Mapping[int, DeliveryState], now: int) -> list[Line]:
-    """After deliveries moved (id -> state): lets newer operations go that waited for them."""
+def settle_dependents(
+    connection: Connection, settled: Mapping[int, DeliveryState], now: int, due: int | None = None
+) -> list[Line]:
+    """After deliveries moved (id -> state): lets newer operations go that waited for them, at `due` (None: now)."""
     by_id = {i: state for i, state in settled.items() if state not in UNSETTLED}
     if not by_id:
         return []
@@ -279,11 +289,11 @@ def settle_dependents(connection: Connection, settled: Mapping[int, DeliveryStat
         if older.state in DELIVERED and older.awaits == PLATFORM:
             continue
         end_tasks(connection, [older] if is_task(older) else [], now, "system")
-        lines.extend(_let_go(connection, row, by_id[row.after_id], now))
+        lines.extend(_let_go(connection, row, by_id[row.after_id], now, now if due is None else due))
     return lines
 
 
-def _let_go(connection: Connection, newer: Any, earlier: DeliveryState, now: int) -> list[Line]:
+def _let_go(connection: Connection, newer: Any, earlier: DeliveryState, now: int, due: int) -> list[Line]:
     lines = _end_overtaken(connection, newer, now) if earlier is DeliveryState.WAITING else []
     basis, maybe_out = _found_out(connection, newer, taken=earlier in DELIVERED)
     facts: dict[str, Any] = {"channel": newer.channel, "after": newer.after_id}
@@ -294,7 +304,7 @@ def _let_go(connection: Connection, newer: Any, earlier: DeliveryState, now: int
     else:
         operation = "publish" if newer.operation == "edit" and not maybe_out else newer.operation
         kind, facts["operation"] = "unparked", operation
-        values |= {"due_at": now, "basis_id": basis, "operation": operation}
+        values |= {"due_at": due, "basis_id": basis, "operation": operation}
         if newer.reason == doubting.RESTORED:
             kind, facts["state"] = "doubted", DeliveryState.IN_DOUBT
             facts |= {"was": DeliveryState.WAITING, "reason": newer.reason}
@@ -337,19 +347,23 @@ def receipts(connection: Connection, items: Sequence[str]) -> dict[tuple[str, st
     return {where: tuple(those) for where, those in found.items()}
 
 
+def overtaken(connection: Connection, delivery: Delivery) -> int | None:
+    """A newer operation on the same item and channel, whatever has become of it; None when there is none."""
+    q = select(_d.id).where(
+        _d.item_id == delivery.item_id,
+        _d.channel == delivery.channel,
+        _d.id > delivery.id,
+        _d.state != DeliveryState.CANCELLED,
+    )
+    return connection.execute(q.limit(1)).scalar()
+
+
 def may_resend(connection: Connection, delivery: Delivery) -> None:
     """Raises `Forbidden` when sending would bring back what a newer revision or a withdrawal has ended."""
-    newer = connection.execute(
-        select(_d.id).where(
-            _d.item_id == delivery.item_id,
-            _d.channel == delivery.channel,
-            _d.id > delivery.id,
-            _d.state != DeliveryState.CANCELLED,
-        )
-    ).first()
+    newer = overtaken(connection, delivery)
     if newer is not None:
         raise Forbidden(
-            "Delivery {newer} is newer; sending {id} again would overtake it.", newer=newer.id, id=delivery.id
+            "Delivery {newer} is newer; sending {id} again would overtake it.", newer=newer, id=delivery.id
         )
     revision = revision_by_id(connection, delivery.revision_id)
     if delivery.operation != "recall" and revision.state is not RevisionState.RELEASED:

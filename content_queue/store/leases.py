@@ -35,8 +35,9 @@ def attempt_line(outcome: Outcome, now: int, *, kind: str = "attempt") -> Line:
 
 
 def expire(
-    connection: Connection, now: int, resend: frozenset[tuple[str, str]], waits: tuple[int, int, int], limit: int
+    connection: Connection, now: int, resend: frozenset[tuple[str, str]], waits: tuple[int, int, int, int], limit: int
 ) -> list[Delivery]:
+    """`waits` are backoff, first look, deadline, and how long a request of theirs may still be under way."""
     q = (
         select(*DELIVERY_COLUMNS)
         .where(_d.token.is_not(None), _d.lease_until < now)
@@ -45,13 +46,15 @@ def expire(
         .with_for_update(skip_locked=True)
     )
     gone = [as_delivery(r) for r in connection.execute(q).all()]
-    outcomes = [_lost(d, now, resend, waits) for d in gone]
+    outcomes = [_lost(d, now, resend, waits[:3]) for d in gone]
     moved: set[int] = set()
     if outcomes:
         moved = dialects.settle(connection, outcomes, [bool(o.evidence["maybe_out"]) for o in outcomes])
         kept = [o for o in outcomes if o.delivery_id in moved]
         append(connection, [attempt_line(o, now, kind="lease_expired") for o in kept])
-        append(connection, fanout.settle_dependents(connection, {o.delivery_id: o.state for o in kept}, now))
+        for doubted, due in ((False, now), (True, now + waits[3])):
+            back = {o.delivery_id: o.state for o in kept if o.evidence["maybe_out"] is doubted}
+            append(connection, fanout.settle_dependents(connection, back, now, due=due))
     return [d for d in gone if d.id in moved]
 
 
@@ -61,9 +64,8 @@ def _lost(
     backoff, look_after, deadline_after = waits
     started = delivery.state in STARTED
     repeatable = (delivery.channel, delivery.operation) in resend
-    events: tuple[DeliveryEvent, ...] = (DeliveryEvent.LOSE,) if started else (DeliveryEvent.RELEASE,)
-    if started and repeatable:
-        events += (DeliveryEvent.RESEND,)
+    # A start is committed only by a worker that knew the platform to keep repeats, whatever is known of it here.
+    events = (DeliveryEvent.LOSE,) if started else (DeliveryEvent.RELEASE,)
     state = follow(DELIVERY_TABLE, delivery.state, events)
     # Where repeats are dropped, `start` is not committed: a claimed delivery may have been sent.
     doubted = started or repeatable

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, and_, select, text, update
 
 from content_queue.model import Claimed, Delivery
 from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
@@ -19,12 +19,14 @@ from content_queue.store.engine import Conflict, Database, Forbidden
 from content_queue.store.items import lock_item
 from content_queue.store.log import append, line
 from content_queue.store.rows import DELIVERY_COLUMNS, delivery_by_id
-from content_queue.store.settling import move_by_hand
+from content_queue.store.settling import GONE, WATCHED, move_by_hand
 from content_queue.store.wake import wake
 from content_queue.tables import deliveries
 
 _d = deliveries.c
 NOBODY = "system"
+# As the index has it: SQLite takes a partial index only where a query says its condition.
+AWAITED = text("deliveries.awaits <> ''")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,12 @@ class Looks:
         q = select(_d.look_at).where(*wanted).order_by(_d.look_at).limit(1)
         return await self._db.read(lambda c: c.execute(q).scalar())
 
-    async def found(self, look: Look, *, remote_id: str, url: str, detail: str, now: int) -> bool:
-        """It is as it should be: in doubt or sent -> confirmed. False when somebody else was first."""
-        return await self._db.write(_found, look, remote_id, url, detail, now)
+    async def found(
+        self, look: Look, *, remote_id: str, url: str, detail: str, now: int, watch_at: int | None = None
+    ) -> bool:
+        """It is as it should be: in doubt or sent -> confirmed. False when somebody else was first. `watch_at` is when
+        to look whether what the platform decided on later still stands (None: nobody looks)."""
+        return await self._db.write(_found, look, remote_id, url, detail, now, watch_at)
 
     async def absent(self, look: Look, *, due_at: int | None, detail: str, now: int) -> bool:
         """Proven not to be out: in doubt -> sent again at `due_at` (None: given up), or cancelled when something newer
@@ -69,12 +74,23 @@ class Looks:
         dealt with it (None: nobody has to)."""
         return await self._db.write(_refused, look, reason, detail, deadline_at, now)
 
+    async def gone(self, look: Look, *, detail: str, sure: bool, now: int) -> bool:
+        """What was confirmed has been taken down by the platform: -> failed, a person's at once. Unless it is `sure`,
+        a withdrawal still recalls it."""
+        return await self._db.write(_gone, look, detail, sure, now)
+
+    async def watch(self, look: Look, *, look_at: int | None) -> bool:
+        """What was confirmed still stands, as far as can be seen: look again at `look_at` (None: no more). This changes
+        nothing and is no entry of the log."""
+        return await self._db.write(lambda c: c.execute(_put_off(look, look_at)).rowcount == 1)
+
     async def later(self, look: Look, *, look_at: int | None, detail: str, now: int) -> bool:
         """Nothing is proven: look again at `look_at` (None: never; a person has to settle it)."""
         return await self._db.write(_later, look, look_at, detail, now)
 
     async def by_remote(self, channel: str, remote_id: str) -> Look | None:
-        """The sent delivery that waits for the platform's word on `remote_id` (a callback names it)."""
+        """The delivery that waits for the platform's word on `remote_id` (a callback names it), or that the platform
+        may still take down."""
         return await self._db.read(_by_remote, channel, remote_id)
 
     async def by_hand(self, names: Sequence[str], *, limit: int = 100) -> list[Look]:
@@ -103,9 +119,7 @@ def _take(connection: Connection, names: tuple[str, ...], now: int, until: int, 
 
 
 def _by_remote(connection: Connection, channel: str, remote_id: str) -> Look | None:
-    wanted = and_(
-        _d.channel == channel, _d.remote_id == remote_id, _d.state == DeliveryState.SENT, _d.awaits != ""
-    )
+    wanted = and_(_d.channel == channel, _d.remote_id == remote_id, AWAITED)
     return next(iter(_looks(connection, wanted)), None)
 
 
@@ -175,18 +189,19 @@ def _facts(delivery: Delivery, state: DeliveryState, detail: str) -> dict[str, A
     return {"was": delivery.state, "state": state, **seen}
 
 
-def _found(connection: Connection, look: Look, remote_id: str, url: str, detail: str, now: int) -> bool:
+def _found(
+    connection: Connection, look: Look, remote_id: str, url: str, detail: str, now: int, watch_at: int | None
+) -> bool:
     delivery = _still(connection, look)
     if delivery is None:
         return False
     event = DeliveryEvent.FOUND if delivery.state is DeliveryState.IN_DOUBT else DeliveryEvent.CONFIRM
     after = follow(DELIVERY_TABLE, delivery.state, (event,))
     remote_id, url = remote_id or delivery.remote_id, url or delivery.url
-    move_by_hand(
-        connection,
-        delivery,
-        {"state": after, "remote_id": remote_id, "url": url, "reason": "", "updated_at": now},
-    )
+    values: dict[str, Any] = {"state": after, "remote_id": remote_id, "url": url, "reason": "", "updated_at": now}
+    if watch_at is not None and event is DeliveryEvent.CONFIRM and not fanout.overtaken(connection, delivery):
+        values |= {"awaits": WATCHED, "look_at": watch_at, "unsettled_since": now}
+    move_by_hand(connection, delivery, values)
     breaker.visible(connection, delivery.channel, delivery.operation, now)
     facts = {**_facts(delivery, after, detail), "url": url, "remote": remote_id}
     if delivery.operation == "recall":
@@ -236,7 +251,20 @@ def _refused(
     return True
 
 
-def _later(connection: Connection, look: Look, look_at: int | None, detail: str, now: int) -> bool:
+def _gone(connection: Connection, look: Look, detail: str, sure: bool, now: int) -> bool:
+    delivery = _still(connection, look)
+    if delivery is None or delivery.awaits != WATCHED:
+        return False
+    after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.REFUSE,))
+    values = {"state": after, "reason": GONE, "doubted": not sure, "updated_at": now, "deadline_at": now}
+    move_by_hand(connection, delivery, values)
+    facts = {**_facts(delivery, after, detail), "reason": GONE}
+    append(connection, [line(now, "refused", NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)])
+    wake(connection)
+    return True
+
+
+def _put_off(look: Look, look_at: int | None) -> Any:
     seen = look.delivery
     wanted = and_(
         _d.id == seen.id,
@@ -245,7 +273,11 @@ def _later(connection: Connection, look: Look, look_at: int | None, detail: str,
         _d.unsettled_since.is_not_distinct_from(seen.unsettled_since),
         _d.awaits == seen.awaits,
     )
-    if connection.execute(update(deliveries).where(wanted).values(look_at=look_at)).rowcount != 1:
+    return update(deliveries).where(wanted).values(look_at=look_at)
+
+
+def _later(connection: Connection, look: Look, look_at: int | None, detail: str, now: int) -> bool:
+    if connection.execute(_put_off(look, look_at)).rowcount != 1:
         return False
     delivery = look.delivery
     facts = {**_facts(delivery, delivery.state, detail), "look_at": look_at}

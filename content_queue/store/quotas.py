@@ -30,9 +30,9 @@ class Quotas:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def use(self, channel: str, rules: Sequence[QuotaRule], *, now: int) -> bool:
-        """Counts one request in each of the rules; False, and nothing is counted, when one has none left."""
-        return await self._db.write(_use, channel, tuple(rules), now)
+    async def use(self, channel: str, rules: Sequence[QuotaRule], *, now: int, requests: int = 1) -> bool:
+        """Counts `requests` in each of the rules; False, and nothing is counted, when one has not as many left."""
+        return await self._db.write(_use, channel, tuple(rules), now, requests)
 
     async def left(self, rules: Rules, *, now: int) -> dict[str, dict[str, int]]:
         """channel -> quota -> how many requests may still be made at `now`."""
@@ -78,14 +78,14 @@ class Budget:
                 found[name] = most
         return found
 
-    def take(self, channel: str, operation: str) -> tuple[str, ...]:
-        """One delivery; the quotas that count it."""
+    def take(self, channel: str, operation: str, requests: int = 1) -> tuple[str, ...]:
+        """One delivery; the quotas that count it, once for each of its requests."""
         self.rooms[channel] -= 1
         counted = tuple(r.name for r in self.rules[channel] if operation in r.operations)
         for quota in counted:
-            self.left[channel][quota] -= 1
-            self.taken[channel, quota] += 1
-        return counted
+            self.left[channel][quota] -= requests
+            self.taken[channel, quota] += requests
+        return counted * requests
 
     def leave_by(self, channel: str, now: int) -> int | None:
         """A margin of half the slack is for the way from the last look at the clock to the platform."""
@@ -141,11 +141,11 @@ def give_back(connection: Connection, claims: Iterable[Claimed]) -> None:
         connection.execute(update(quota_uses).where(same).values(used=_u.used - used))
 
 
-def _use(connection: Connection, channel: str, rules: tuple[QuotaRule, ...], now: int) -> bool:
+def _use(connection: Connection, channel: str, rules: tuple[QuotaRule, ...], now: int, requests: int) -> bool:
     know(connection, [channel], now)
     connection.execute(select(channels.c.name).where(channels.c.name == channel).with_for_update())
-    if any(n < 1 for n in left(connection, {channel: rules}, now).get(channel, {}).values()):
+    if any(n < requests for n in left(connection, {channel: rules}, now).get(channel, {}).values()):
         return False
     for rule in rules:
-        _add(connection, channel, rule, 1, now)
+        _add(connection, channel, rule, requests, now)
     return True

@@ -17,7 +17,7 @@ from content_queue.store.engine import Conflict, Database
 from content_queue.store.items import lock_item
 from content_queue.store.log import append, line
 from content_queue.store.rows import DELIVERY_COLUMNS, as_delivery, delivery_by_id
-from content_queue.store.settling import move_by_hand
+from content_queue.store.settling import GONE, move_by_hand
 from content_queue.store.wake import wake
 from content_queue.tables import deliveries
 
@@ -85,7 +85,10 @@ def _waits(now: int) -> Sequence[Any]:
         and_(TROUBLE, _d.state == S.IN_DOUBT),
         and_(taken, _d.awaits == fanout.PERSON),
         and_(taken, _d.awaits == fanout.PLATFORM, late),
-        and_(TROUBLE, _d.state == S.FAILED, _d.operation != "publish", _d.reason != DROPPED, ~overtaken),
+        and_(
+            *(TROUBLE, _d.state == S.FAILED, or_(_d.operation != "publish", _d.reason == GONE)),
+            *(_d.reason != DROPPED, ~overtaken),
+        ),
     )
 
 
@@ -151,7 +154,8 @@ def _drop(connection: Connection, delivery_id: int, now: int, actor: str, reason
     if delivery.state is S.IN_DOUBT:
         raise Conflict(STILL_DOUBTFUL, id=delivery_id)
     task = delivery.state is S.SENT and delivery.awaits
-    if not task and not (delivery.state is S.FAILED and delivery.operation != "publish"):
+    listed = delivery.operation != "publish" or delivery.reason == GONE
+    if not task and not (delivery.state is S.FAILED and listed):
         raise Conflict(NOTHING_TO_DO, id=delivery_id, state=delivery.state)
     after = follow(DELIVERY_TABLE, delivery.state, (E.REFUSE,)) if task else delivery.state
     move_by_hand(connection, delivery, {"state": after, "reason": DROPPED, "updated_at": now})

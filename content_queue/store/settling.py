@@ -14,6 +14,9 @@ from content_queue.tables import deliveries
 
 _d = deliveries.c
 
+WATCHED = "watched"  # in `awaits`: confirmed, and the platform may take it down by itself later
+GONE = "gone_later"  # the reason of what it took down
+
 SETTLED: Mapping[str, Any] = MappingProxyType(
     {"awaits": "", "look_at": None, "looks": 0, "unsettled_since": None, "deadline_at": None}
 )

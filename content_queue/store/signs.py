@@ -52,7 +52,8 @@ class AccountSigns:
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """A delivery that should have been settled by `deadline_at`. `awaits` is empty when it is in doubt."""
+    """A delivery that should have been settled by `deadline_at`. `awaits` is empty when it is in doubt, and `person`
+    where it failed and a person has to mend that."""
 
     id: int
     item_id: str
@@ -97,6 +98,11 @@ class Signs:
     async def read(self, names: Sequence[str], *, now: int) -> SignsNow:
         """`names` are the channel accounts that are on."""
         return await self._db.read(_read, tuple(names), now)
+
+
+    async def late_release(self, *, now: int) -> int | None:
+        """Since when the first of the approved revisions could have left the queue; None when none could."""
+        return await self._db.read(lambda c: next((held.since for held in _held(c, now)), None))
 
 
 def _read(connection: Connection, names: tuple[str, ...], now: int) -> SignsNow:
@@ -175,8 +181,8 @@ def _out_since(connection: Connection, name: str, first: int) -> bool:
 
 
 def _unsettled(connection: Connection, now: int) -> tuple[Unsettled, ...]:
-    """In two queries: each has an index of its own (`ix_deliveries_trouble`, `ix_deliveries_awaits`)."""
-    doubt = and_(TROUBLE, _d.state == DeliveryState.IN_DOUBT)
+    """Each query has an index (`ix_deliveries_trouble`, `ix_deliveries_awaits`)."""
+    doubt = and_(TROUBLE, _d.state.in_((DeliveryState.IN_DOUBT, DeliveryState.FAILED)))
     rows = [row for wanted in (doubt, AWAITED) for row in _past_deadline(connection, wanted, now)]
     return tuple(_as_unsettled(row) for row in sorted(rows, key=lambda r: (r.deadline_at, r.id))[:LIMIT])
 
@@ -198,7 +204,7 @@ def _as_unsettled(row: Any) -> Unsettled:
         channel=row.channel,
         operation=row.operation,
         state=str(row.state),
-        awaits=row.awaits,
+        awaits="person" if row.state == DeliveryState.FAILED else row.awaits,
         since=row.unsettled_since or row.updated_at,
         deadline_at=row.deadline_at,
     )

@@ -18,7 +18,9 @@ from publisher.clock import SECOND
 MINUTE, DAY = 60 * SECOND, 86_400 * SECOND
 INFO, WARNING, CRITICAL = "info", "warning", "critical"
 SEVERITIES = (INFO, WARNING, CRITICAL)
-FAILURES = 3  # in a row; one or two are the weather
+# In a row; one or two are the weather. Fewer than the breaker's: an account with few posts is told of before its fifth
+# has failed, and refusals, which never open the breaker, are counted by the same measure.
+FAILURES = 3
 WORKER_SILENT = 60 * SECOND  # workers report every few seconds; a restart takes less than a minute
 RELEASE_LATE = 5 * MINUTE
 SEAL_LATE = 5 * MINUTE

@@ -91,6 +91,7 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "superseded": (mark("a newer operation took its place"), ""),
         "never_out": (mark("it never went out, so there was nothing to take down"), ""),
         "exhausted": (mark("proven not to be out, and given up after the last attempt"), _MEND),
+        "gone_later": (mark("the platform has taken it down"), _MEND),
         "refused_later": (mark("the platform took it first and turned it down later"), _MEND),
         "dropped": (mark("somebody decided that it will not be done"), _MEND),
         "restored": (mark("an older database was restored: it may have gone out since that backup"), _LOOK),

@@ -10,7 +10,7 @@ from test_hot_queries import Act, Overheard, filled, plan
 
 READ: Act = lambda t: t.store.signs.read(["first"], now=t.clock())  # noqa: E731
 HOT: dict[str, tuple[Act, str, str]] = {
-    "in doubt past its deadline": (READ, r"state = .*deadline_at <=", "ix_deliveries_trouble"),
+    "in doubt or failed past its deadline": (READ, r"state IN .*state IN .*deadline_at <=", "ix_deliveries_trouble"),
     "waits for somebody past its deadline": (READ, r"awaits <> .*deadline_at <=", "ix_deliveries_awaits"),
     "newest failures": (
         READ, r"SELECT deliveries.id, deliveries.channel, deliveries.updated_at", "ix_deliveries_trouble",

@@ -62,7 +62,7 @@ async def test_what_is_known_of_an_account(trade: Trade) -> None:
     await trade.store.channels.pause("hook", reason="http_401", actor="system", now=at)
     found = await account(trade)
     assert {name: getattr(found, name) for name in facts} == facts
-    assert (found.paused, found.reason, found.waits_since, found.known_since) == (True, "http_401", at, None)
+    assert (found.paused, found.reason, found.waits_since, found.known_since) == (True, "http_401", at, at)
 
 
 async def test_what_should_have_been_settled(trade: Trade) -> None:

@@ -40,6 +40,26 @@ async def test_ready_turns_red_and_green_again(world: World) -> None:
     assert await codes() == []
 
 
+async def test_what_nobody_takes_out_of_the_queue_is_told(world: World) -> None:
+    """Most items have no time of their own: since their last signature they could have left."""
+
+    async def codes() -> list[str]:
+        await world.worker_lives()
+        return [p["code"] for p in (await world("GET", "/readyz")).json["problems"]]
+
+    filed = await world.submitted(None)
+    world.clock.turn(3600)
+    for person, stage in (("rita", "first"), ("frank", "final")):
+        await world.parts.desk.approve(filed["item_id"], person=person, stage=stage)
+    world.clock.turn(59)
+    assert await codes() == []
+    world.clock.turn(2)
+    assert await codes() == ["release_late"]
+    revision = await world.store.items.latest(filed["item_id"])
+    await world.store.deliveries.release(revision.id, ("site",), now=world.clock(), actor="system")
+    assert await codes() == []
+
+
 async def test_a_database_that_fails_or_hangs_is_not_ready(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.worker_lives()
 

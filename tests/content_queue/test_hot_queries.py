@@ -106,6 +106,9 @@ HOT: dict[str, tuple[Act, str, str]] = {
         lambda t: t.store.looks.take(["hook"], now=t.clock(), until=t.clock()), r"look_at <=", "ix_deliveries_look",
     ),
     "next look": (lambda t: t.store.looks.next_due(["hook"]), r"look_at IS NOT NULL", "ix_deliveries_look"),
+    "a platform's word": (
+        lambda t: t.store.looks.by_remote("hook", "r"), r"deliveries.remote_id = ", "ix_deliveries_remote",
+    ),
     "tasks": (
         lambda t: t.store.remaining.listing(now=t.clock()), r"deliveries.awaits = .*ORDER BY", "ix_deliveries_awaits",
     ),

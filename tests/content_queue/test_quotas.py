@@ -242,3 +242,18 @@ def test_a_quiet_account_has_its_whole_quota_again(rule: QuotaRule, now: int) ->
     counted.take(now, rule.limit)
     longest = 2 * 86_400 if rule.daily else rule.seconds + 5 + rule.seconds / 60 + 1
     assert counted.left(now + int(longest * SECOND)) == rule.limit
+
+
+async def test_a_recall_counts_every_post_that_it_takes_down(trade: Trade) -> None:
+    """Where corrections are posts of their own, one recall makes several requests."""
+    await trade.out("item-a", "a")
+    await trade.settle(await trade.claim_one("a"), "accept")
+    await trade.correct("item-a", "better", "a")
+    await trade.settle(await trade.claim_one("a"), "accept")
+    await trade.withdraw("item-a")
+    await items(trade, 12)
+    claimed = await take(trade, MINUTE)
+    assert [len(c.shown) for c in claimed if c.operation == "recall"] == [2]
+    assert (len(claimed), await left(trade, MINUTE)) == (4, {"posts_a_minute": 0})
+    await trade.store.deliveries.release_claims(claimed, now=trade.clock())
+    assert await left(trade, MINUTE) == {"posts_a_minute": 5}

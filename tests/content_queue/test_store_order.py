@@ -82,7 +82,7 @@ SETTLED = {
     "give back": (S.CANCELLED, "publish", S.CANCELLED),
     "expire claimed": (S.CANCELLED, "publish", S.CANCELLED),
     "expire keyed": (S.CANCELLED, "edit", S.WAITING),
-    "expire started keyed": (S.CANCELLED, "edit", S.WAITING),
+    "expire started keyed, seen": (S.CONFIRMED, "edit", S.WAITING),
     "expire started, seen": (S.CONFIRMED, "edit", S.WAITING),
     "expire started, absent": (S.CANCELLED, "publish", S.CANCELLED),
     "lose, seen": (S.CONFIRMED, "edit", S.WAITING),
@@ -253,3 +253,18 @@ class TestRaces:
             await asyncio.wait([resend], timeout=0.3)
             assert not resend.done()
         assert (await resend).state is S.WAITING
+
+
+@pytest.mark.parametrize("how", ["edit", "recall"])
+async def test_a_recall_does_not_overtake_the_last_request_of_a_lost_worker(trade: Trade, how: str) -> None:
+    """Its lease is over; a request that left within it may still be on its way to the platform."""
+    await trade.out("item-1", "hook")
+    await trade.claim_one("hook")
+    made = await newer(trade, how)
+    trade.clock.turn(LEASE / SECOND + 1)
+    facts = {"now": trade.clock(), "resend": frozenset({("hook", "publish")}), "backoff": 0}
+    await trade.store.deliveries.expire_leases(**facts, under_way=20 * SECOND)
+    trade.clock.turn(19)
+    assert await trade.claim("hook") == []
+    trade.clock.turn(1)
+    assert [c.id for c in await trade.claim("hook")] == [made["hook"]]

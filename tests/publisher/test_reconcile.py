@@ -214,7 +214,7 @@ class TestThePlatformDecidesLater:
         wall.looks = [Sighting(UNKNOWN, detail="under_review"), Sighting(ABSENT)]
         await q.look(100)
         d = await q.get(number)
-        assert (d.state, d.awaits, d.look_at) == (S.CONFIRMED, "", None)
+        assert (d.state, d.awaits) == (S.CONFIRMED, "watched")
         assert wall.looked[0] == Receipt("w1", "https://wall.example/w1")
 
     async def test_refused_by_a_look(self, store: Store, clock: Any) -> None:
@@ -232,6 +232,7 @@ class TestThePlatformDecidesLater:
         d = await q.get(number)
         assert (d.state, d.remote_id, d.url) == (S.CONFIRMED, "article-9", "https://wall.example/a9")
         assert await store.looks.by_remote("wall", "w1") is None
+        assert (await store.looks.by_remote("wall", "article-9")) is not None
         assert not await q.reconciler.apply(look, sighting, clock())  # the platform repeats its events
 
     async def test_its_recall_waits_and_acts_on_what_became_of_it(self, store: Store, clock: Any) -> None:
@@ -313,6 +314,40 @@ class TestRecallsAndEdits:
         number = (await q.withdraw("item-1"))["wall"]
         await q.work()
         assert ((await q.get(number)).state, wall.posts) == (S.SENT, {})
+
+
+    @pytest.mark.parametrize("kept", ["w1", "w2"])
+    async def test_one_that_stays_up_keeps_no_other_up(self, store: Store, clock: Any, kept: str) -> None:
+        q, wall = await self.out(store, clock)
+        await q.correct("item-1", "better")
+        await q.work()
+        take_down = wall.recall
+
+        async def recall(post: Any) -> Receipt:
+            if post.remote.remote_id == kept:
+                raise Rejected("too_old")
+            return await take_down(post)
+
+        wall.recall = recall  # type: ignore[method-assign]
+        number = (await q.withdraw("item-1"))["wall"]
+        await q.work()
+        assert ((await q.get(number)).state, list(wall.posts)) == (S.FAILED, [kept])
+        assert [d.id for d in await q.remaining()] == [number]
+
+
+async def test_a_wait_that_a_look_is_asked_for_holds_the_endpoint(store: Store, clock: Any) -> None:
+    q, wall, _number = await doubtful(store, clock, put=True)
+    await q.publish("item-2")
+    clock.turn(10)
+    wall.looks = [Deferred("http_429", retry_after=300, whole_endpoint=True)]
+    assert await q.reconciler.step() > 0
+    looked = len(wall.looked)
+    clock.turn(299)
+    assert await q.reconciler.step() == 5.0
+    assert (await q.claim(), len(wall.looked)) == ([], looked)
+    clock.turn(1)
+    await q.reconciler.step()
+    assert (len(await q.claim()), len(wall.looked)) == (1, looked + 1)
 
 
 async def test_nineteen_of_twenty_doubts_end_within_five_minutes(store: Store, clock: Any) -> None:

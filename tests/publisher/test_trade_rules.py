@@ -259,6 +259,15 @@ class TestReleaser:
         assert wait == release_module.BACKOFF_SECONDS
         assert (await store.items.revision(good.id)).state is RevisionState.RELEASED
 
+    async def test_however_many_break_they_keep_no_other_in_the_queue(self, store: Store) -> None:
+        for n in range(release_module.AT_ONCE + 5):
+            await approved(store, f"bad-{n}", "breaks")
+        good = await approved(store, "item-2", "fine")
+        one = releaser(store)
+        await one.step()
+        await one.step()
+        assert (await store.items.revision(good.id)).state is RevisionState.RELEASED
+
     async def test_altered_bytes_are_held(self, store: Store) -> None:
         from sqlalchemy import text
 
