@@ -1,11 +1,14 @@
-"""An account of every kind as an agency would declare it, live addresses and all. The secrets it names are nowhere set."""
+"""An account of every kind as an agency would declare it, live addresses and all. Its secrets are nowhere set."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import publisher.app
 
 # Variant -> (kind, the keys of its own). A kind that has modes stands here once for each.
 LIVE: Mapping[str, tuple[str, dict[str, Any]]] = {
@@ -16,7 +19,11 @@ LIVE: Mapping[str, tuple[str, dict[str, Any]]] = {
     "jpush": ("jpush", {"app_key": "live", "master_secret": "env:LIVE_JPUSH", "audience": "all"}),
     "fcm": ("fcm", {"service_account": "file:live-service-account.json", "topic": "gongbao"}),
     "ntfy": ("ntfy", {"base_url": "https://ntfy.example.gov.cn", "topic": "gongbao", "token": "env:LIVE_NTFY"}),
-    "mqtt": ("mqtt", {"host": "mqtt.example.gov.cn", "username": "live", "password": "env:LIVE_MQTT", "deadline": 2}),
+    "mqtt": (
+        "mqtt",
+        {"host": "mqtt.example.gov.cn", "username": "live", "password": "env:LIVE_MQTT", "payload_limit": 4096}
+        | {"deadline": 2},
+    ),
     "weibo": (
         "weibo",
         {"access_token": "env:LIVE_WEIBO", "rip": "8.8.8.8", "secure_domains": ["www.example.gov.cn"]},
@@ -70,10 +77,6 @@ def declared(name: str, variant: str) -> str:
 
 def configured(config: Path, accounts: Mapping[str, str]) -> Path:
     """The folder as it is delivered, with these accounts (name -> variant) and no others in `channels.toml`."""
-    import shutil
-
-    import publisher.app
-
     delivered = Path(publisher.app.__file__).parents[1] / "config"
     shutil.copytree(delivered, config, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
     (config / "channels.toml").write_text("".join(declared(*one) for one in accounts.items()), "utf-8")

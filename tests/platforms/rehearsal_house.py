@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from live_accounts import configured
 
-from channels.contract import Capabilities
+from channels.contract import Capabilities, Checkable
 from channels.sandbox import weibo
 from channels.sandbox.stand_in import StandIn
 from channels.sandbox.wechat_official import WeChatStandIn
@@ -63,8 +64,6 @@ def quickened(monkeypatch: pytest.MonkeyPatch, asked_wait: float = 0.3) -> None:
 
 def free_port() -> int:
     """Below the ports that connections out are given, so that nobody is given it meanwhile."""
-    import random
-
     for port in random.sample(range(10_000, 30_000), 100):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -104,14 +103,14 @@ class House:
         return {task.delivery.id for task in found}
 
     async def paused(self) -> set[str]:
-        return {name for name, state in (await self.app.store.channels.states()).items() if state.paused or state.closed}
+        states = await self.app.store.channels.states()
+        return {name for name, state in states.items() if state.paused or state.closed}
 
     async def settled(self, item_id: str, revision: int, operation: str = "") -> None:
         """Until nothing of the item moves any more, and the newest deliveries have been made."""
-        wait: Callable[[], Any] = lambda: self._is_settled(item_id, revision, operation)  # noqa: E731
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while not await wait():
+                while not await self._is_settled(item_id, revision, operation):
                     await asyncio.sleep(0.1)
         except TimeoutError:
             found = [d for ds in (await self.deliveries(item_id)).values() for d in ds]
@@ -125,8 +124,6 @@ class House:
 
     async def checked(self) -> None:
         """Until the looks at the accounts that are made at the start are over."""
-        from channels.contract import Checkable
-
         names = {n for n, c in self.app.workshop.channels().items() if isinstance(c, Checkable)}
         async with asyncio.timeout(PATIENCE_SECONDS):
             while names - {n for n, s in (await self.app.store.channels.states()).items() if s.checked_at}:

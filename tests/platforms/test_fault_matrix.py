@@ -14,12 +14,12 @@ from live_accounts import LIVE
 from rehearsal_house import OPERATOR, House, quickened, rehearsed_house
 from truth import FIRST, SECOND, Seen, Told, lies
 
-from channels.contract import Channel
 from channels.sandbox import stand_ins
 from channels.sandbox.stand_in import Misbehaviour
 from content_queue.model import Delivery
 from content_queue.states import DELIVERED
 from content_queue.states import DeliveryState as S
+from publisher.desk import WithdrawalReason
 
 STEPS = ("publish", "correct", "withdraw")
 WELL = "well"
@@ -104,8 +104,6 @@ class Matrix:
         await self.house.settled(ITEM, 2)
 
     async def _withdraw(self) -> None:
-        from publisher.desk import WithdrawalReason
-
         await self.house.app.desk.withdraw(ITEM, reason=WithdrawalReason("privacy"), note="内容撤回。", actor=OPERATOR)
         await self.house.settled(ITEM, 2, "recall")
 
@@ -118,10 +116,8 @@ class Matrix:
             told = Told(found[name], listed, name in paused, lied)
             seen = Seen.of(stand_in.shown)
             self.cells[name, step] = said(told, seen)
-            self.wrong += [f"{self.variant} {name} after {step}: {lie}" for lie in self._lies(told, seen, channels[name])]
-
-    def _lies(self, told: Told, seen: Seen, channel: Channel) -> list[str]:
-        return lies(told, seen, channel)
+            found_wrong = lies(told, seen, channels[name])
+            self.wrong += [f"{self.variant} {name} after {step}: {lie}" for lie in found_wrong]
 
     def table(self) -> str:
         rows = [(self.variant, *STEPS), (WELL, *(self.cells[WELL, step] for step in STEPS))]
