@@ -114,13 +114,20 @@ class House:
                     await asyncio.sleep(0.1)
         except TimeoutError:
             found = [d for ds in (await self.deliveries(item_id)).values() for d in ds]
-            raise AssertionError(f"it still moves: {[d for d in found if _moves(d, set(), {})]}") from None
+            raise AssertionError(f"it still moves: {[d for d in found if _moves(d, set(), set(), {})]}") from None
 
     async def _is_settled(self, item_id: str, revision: int, operation: str) -> bool:
-        found, paused = await self.deliveries(item_id), await self.paused()
+        found, paused, spent = await self.deliveries(item_id), await self.paused(), await self.spent()
         every = {d.id: d for ds in found.values() for d in ds}
         begun = any(d.revision == revision and operation in ("", d.operation) for d in every.values())
-        return begun and not any(_moves(d, paused, every) for d in every.values())
+        return begun and not any(_moves(d, paused, spent, every) for d in every.values())
+
+    async def spent(self) -> set[tuple[str, str]]:
+        """(channel, operation) that its platform allows no more of today."""
+        rules, now = self.app.workshop.quotas(), self.app.clock()
+        left = await self.app.store.quotas.left(rules, now=now)
+        over = {(name, quota) for name, quotas in left.items() for quota, n in quotas.items() if n <= 0}
+        return {(name, o) for name, own in rules.items() for r in own if (name, r.name) in over for o in r.operations}
 
     async def checked(self) -> None:
         """Until the looks at the accounts that are made at the start are over."""
@@ -134,12 +141,16 @@ class House:
         return self.stand_ins[name]._ordered
 
 
-def _moves(delivery: Delivery, paused: set[str], every: Mapping[int, Delivery]) -> bool:
+def _moves(
+    delivery: Delivery, paused: set[str], spent: set[tuple[str, str]], every: Mapping[int, Delivery]
+) -> bool:
     if delivery.state in (S.CLAIMED, S.SENDING):
         return True
     if delivery.state is S.WAITING:
         first = every.get(delivery.after_id or 0)
-        return delivery.channel not in paused and (first is None or _moves(first, paused, every))
+        if first is not None:
+            return _moves(first, paused, spent, every)
+        return delivery.channel not in paused and (delivery.channel, delivery.operation) not in spent
     looked_at = delivery.look_at is not None and delivery.looks < LOOKED_LONG
     return looked_at and (delivery.state is S.IN_DOUBT or delivery.awaits == "platform")
 

@@ -7,6 +7,7 @@ end of the run.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,8 @@ async def test_never_two_copies_and_never_a_lie(variant: str, tmp_path: Path, re
         assert callable(record_property)
         record_property("matrix", matrix.table())
         assert not matrix.wrong, "\n".join(matrix.wrong)
-        assert matrix.cells[WELL, "publish"].endswith(": 1+0")
+        live = "0+0" if variant.endswith("-draft") else "1+0"  # a draft is for a person to publish
+        assert matrix.cells[WELL, "publish"].endswith(f": {live}")
 
 
 class Matrix:
@@ -82,6 +84,7 @@ class Matrix:
         self.cells: dict[tuple[str, str], str] = {}
         self.wrong: list[str] = []
         self.done: set[str] = set()  # accounts whose platform has misbehaved
+        self.lied: set[int] = set()
 
     async def take(self, step: str) -> None:
         """Every account of this step is told to misbehave, then all get the same."""
@@ -112,9 +115,11 @@ class Matrix:
         found, listed, paused = await house.deliveries(ITEM), await house.listed(ITEM), await house.paused()
         channels = house.app.workshop.channels()
         for name, stand_in in house.stand_ins.items():
-            lied = name == name_of(Misbehaviour.DROP, step) and name in self.done
-            told = Told(found[name], listed, name in paused, lied)
-            seen = Seen.of(stand_in.shown)
+            if name == name_of(Misbehaviour.DROP, step) and name in self.done:
+                self.lied.add(found[name][-1].id)
+            told, seen = Told(found[name], listed, name in paused), Seen.of(stand_in.shown)
+            if lies(told, seen, channels[name]):  # what a platform said and never did is its own word
+                told = replace(told, lied=self.lied)
             self.cells[name, step] = said(told, seen)
             found_wrong = lies(told, seen, channels[name])
             self.wrong += [f"{self.variant} {name} after {step}: {lie}" for lie in found_wrong]

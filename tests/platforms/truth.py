@@ -41,12 +41,12 @@ Copies = frozenset[int]
 @dataclass(frozen=True)
 class Told:
     """What the queue says of one account: its deliveries, oldest first, which of them a person finds in the remaining
-    list, whether the account is shown as paused. `lied`: the platform answered to the newest as if it had taken it."""
+    list, whether the account is shown as paused. `lied` are those to which the platform answered as if they were taken."""
 
     deliveries: Sequence[Delivery]
     listed: Collection[int] = ()
     paused: bool = False
-    lied: bool = False
+    lied: Collection[int] = ()
 
     def of(self, revision: int) -> Delivery | None:
         return next((d for d in reversed(self.deliveries) if d.revision == revision and d.operation != "recall"), None)
@@ -57,7 +57,7 @@ class Told:
 
     def deceived(self, delivery: Delivery) -> bool:
         """A mere "sent" is the platform's word; "confirmed" would be ours."""
-        return self.lied and delivery is self.deliveries[-1] and delivery.state is S.SENT
+        return delivery.id in self.lied and delivery.state is S.SENT
 
 
 def lies(told: Told, seen: Seen, channel: Channel) -> list[str]:
@@ -92,18 +92,20 @@ def _copies(told: Told, delivery: Delivery | None) -> Copies:
         return NONE
     if delivery.state in DELIVERED and not delivery.awaits:
         return FEW if told.deceived(delivery) else ONE
+    if delivery.state is S.CANCELLED and delivery.reason == "superseded" and told.deliveries[-1].id in told.listed:
+        return FEW  # whether it had gone out is a part of what the newer one asks of a person
     return FEW if delivery.state in (*DELIVERED, S.IN_DOUBT) else NONE
 
 
 def _replaced(told: Told, by: Delivery, before: Copies) -> Copies:
     if by.state in DELIVERED and not by.awaits:
-        return before if told.deceived(by) else NONE
+        return before | NONE if told.deceived(by) else NONE
     return before if by.state in (S.WAITING, S.CANCELLED) else before | NONE
 
 
 def _taken_down(told: Told, recall: Delivery, before: Copies) -> Copies:
     if recall.state in DELIVERED and not recall.awaits:
-        return before if told.deceived(recall) else NONE
+        return before | NONE if told.deceived(recall) else NONE
     return before if recall.state in (S.WAITING, S.CANCELLED) else before | NONE
 
 
