@@ -64,9 +64,11 @@ def compose(post: Post, room: Room) -> Composed:
 
 
 def headline(post: Post) -> str:
-    """The title, and in front of it that it is a correction or a withdrawal."""
+    """The title, and in front of it that it is a correction or a withdrawal; of one that must not be repeated, that
+    alone."""
     name = {Operation.EDIT: "corrected", Operation.RECALL: "withdrawn"}.get(post.operation)
-    return phrase(name, post.language, title=post.title) if name else post.title
+    title = "" if post.hushed else post.title
+    return phrase(name, post.language, title=title).strip() if name else title
 
 
 def note(post: Post) -> str:

@@ -202,9 +202,15 @@ def _row(
             return "exhausted", None
         wait = answer.retry_after
         return "deferred", due if wait is None else retry.asked_wait(wait, now)
-    if due is not None and _repeat_is_dropped(claimed, capabilities, due):
+    if due is not None and _repeat_is_dropped(claimed, capabilities, due) and _has_room(claimed, capabilities):
         return "unknown_safe", due
     return "unknown", None
+
+
+def _has_room(claimed: Claimed, capabilities: Capabilities) -> bool:
+    """Whether a repeat can go before long. Where the platform takes one in a day, this attempt was counted as that one:
+    what may be out would be called waiting until tomorrow."""
+    return all(q.limit > 1 for q in capabilities.quotas if claimed.operation in q.operations)
 
 
 def _repeat_is_dropped(claimed: Claimed, capabilities: Capabilities, due: int) -> bool:

@@ -97,3 +97,12 @@ async def store(database_url: str, log_key: Ed25519PrivateKey) -> AsyncIterator[
     await made.migrate(now=0)
     yield made
     await made.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tables that tests have recorded are shown whether they passed or not, also those of other processes."""
+    reports = [r for found in terminalreporter.stats.values() for r in found if isinstance(r, pytest.TestReport)]
+    tables = [str(v) for r in reports if r.when == "call" for k, v in r.user_properties if k == "matrix"]
+    if tables:
+        terminalreporter.section("fault matrix: state, live copies of the first revision + of the second (+ notices)")
+        terminalreporter.write("\n\n".join(sorted(tables)) + "\n")

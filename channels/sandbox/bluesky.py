@@ -128,19 +128,26 @@ class BlueskyStandIn(StandIn):
     async def _delete(self, request: web.Request) -> web.StreamResponse:
         """200 whether it was there or not."""
         body = await request.json()
+        if self.told_to(Misbehaviour.BUSY):
+            return self._too_many()
         self._check_address(body)
-        self._take_down(body["rkey"])
+        if not self.told_to(Misbehaviour.DROP):
+            self._take_down(body["rkey"])
         return await self.answer(request, web.json_response({}))
 
     async def _apply(self, request: web.Request) -> web.StreamResponse:
         """Deletions alone, all or none."""
         body = await request.json()
+        if self.told_to(Misbehaviour.BUSY):
+            return self._too_many()
         for write in body["writes"]:
             self._check_address({"repo": body.get("repo"), **write})
             if write.get("$type") != "com.atproto.repo.applyWrites#delete" or write["rkey"] not in self.records:
                 raise Refusal("InvalidRequest", "only records that are there are deleted here")
+        dropped = self.told_to(Misbehaviour.DROP)
         for write in body["writes"]:
-            self._take_down(write["rkey"])
+            if not dropped:
+                self._take_down(write["rkey"])
         return await self.answer(request, web.json_response({"results": [{}] * len(body["writes"])}))
 
     def _take_down(self, rkey: str) -> None:

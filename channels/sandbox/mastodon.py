@@ -155,22 +155,28 @@ class MastodonStandIn(StandIn):
         return web.json_response(self._told(found.remote_id)) if found else _error(404, "Record not found")
 
     async def _edit(self, request: web.Request) -> web.StreamResponse:
+        if self.told_to(Misbehaviour.BUSY):
+            return self._too_many()
         found, body = self._found(request), await request.json()
         if found is None:
             return _error(404, "Record not found")
         refusal = self._refusal(body, found.remote_id)
         if refusal:
             return self._refused(refusal)
-        self._change(found, body)
+        if not self.told_to(Misbehaviour.DROP):
+            self._change(found, body)
         return await self.answer(request, web.json_response(self._told(found.remote_id)))
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
+        if self.told_to(Misbehaviour.BUSY):
+            return self._too_many()
         found = self._found(request)
         if found is None:
             return _error(404, "Record not found")
         told = self._told(found.remote_id)
-        found.standing = Standing.GONE
-        del self._statuses[found.remote_id]
+        if not self.told_to(Misbehaviour.DROP):
+            found.standing = Standing.GONE
+            del self._statuses[found.remote_id]
         return await self.answer(request, web.json_response({**told, "text": found.text}))
 
     def _keep(self, remote_id: str, body: Mapping[str, Any]) -> None:

@@ -44,18 +44,19 @@ class WebhookStandIn(StandIn):
         if not known:
             return web.Response(status=401, text="no signature holds")
         if message_id not in self._seen and not self.told_to(Misbehaviour.DROP):
-            self._seen.add(message_id)
             self._show(event)
+            self._seen.add(message_id)
         return await self.answer(request, web.Response(status=204))
 
     def _show(self, event: Mapping[str, Any]) -> None:
         data = event["data"]
         known = self.find(str(data["id"]))
+        title = str(data.get("title") or "")  # a withdrawal does not always repeat it
         text = str(data.get("summary") or data.get("note") or "")
         if known is None:
-            known = Shown(str(data["id"]), str(data["title"]), text, self.clock(), str(data["url"]), versions=0)
+            known = Shown(str(data["id"]), title, text, self.clock(), str(data["url"]), versions=0)
             self.shown.append(known)
-        known.title, known.text, known.versions = str(data["title"]), text, known.versions + 1
+        known.title, known.text, known.versions = title, text, known.versions + 1
         known.standing = Standing.GONE if event["type"] == "item.withdrawn" else Standing.LIVE
 
 

@@ -107,7 +107,10 @@ class WeiboStandIn(StandIn):
 
     async def _destroy(self, request: web.Request) -> web.StreamResponse:
         post = self._wanted(str((await request.post()).get("id", "")))
-        post.standing = Standing.GONE
+        if self.told_to(Misbehaviour.BUSY):
+            raise Refusal(10009)
+        if not self.told_to(Misbehaviour.DROP):
+            post.standing = Standing.GONE
         return await self.answer(request, web.json_response(self._status(post)))
 
     async def _show(self, request: web.Request) -> web.StreamResponse:

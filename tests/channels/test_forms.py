@@ -32,6 +32,14 @@ def test_what_does_not_fit_is_refused_with_count_limit_and_remedy() -> None:
         assert told in caught.value.detail
 
 
+def test_a_withdrawal_repeats_nothing_that_may_be_what_had_to_be_taken_back() -> None:
+    for language, said in (("zh-CN", "【撤回】"), ("en", "[Withdrawn]")):
+        hushed = withdrawal(reason="privacy", note="", language=language)
+        assert headline(hushed) == said
+        assert post().title not in compose(hushed, Room(500)).text
+        assert post().title in headline(withdrawal(reason="error", language=language))
+
+
 def test_an_editors_wording_replaces_all_and_keeps_the_address_once() -> None:
     assert compose(post(wording="一句话。"), Room(140)).text == f"一句话。\n\n{URL}"
     assert compose(post(wording=f"见 {URL} 。"), Room(140)).text.count(URL) == 1
