@@ -134,11 +134,14 @@ async def _vault(looks: Looks, chosen: Settings) -> Mapping[str, str]:
 def _look_at_files(looks: Looks, chosen: Settings, vault: Mapping[str, str]) -> None:
     from publisher.app import check_filings, load_agency, load_channels, load_people
     from publisher.checklist import Checklist
+    from publisher.rehearsal import rehearsed
 
     base = chosen.config_dir
     agency = looks.read("agency.toml", lambda: load_agency(base))
     people = looks.read("people.toml", lambda: load_people(base))
     accounts = looks.read("channels.toml", lambda: load_channels(base))
+    if chosen.sandbox and accounts is not None:
+        accounts = rehearsed(accounts, chosen.data_dir)
     look_at_alarms(looks, chosen, accounts)
     checklist = looks.read("rules", lambda: Checklist.load(base / "rules", base / "words"))
     if agency is not None:
@@ -149,7 +152,8 @@ def _look_at_files(looks: Looks, chosen: Settings, vault: Mapping[str, str]) -> 
         looks.fine("rules", "{count} rules", count=len(checklist.rules))
     if accounts is not None:
         _look_at_accounts(looks, chosen, accounts, vault)
-        looks.read("channels.toml", lambda: check_filings(accounts))
+        if not chosen.sandbox:
+            looks.read("channels.toml", lambda: check_filings(accounts))
         if agency is not None:
             _look_at_routes(looks, agency, accounts)
 

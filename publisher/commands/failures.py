@@ -135,7 +135,7 @@ def _from_database(error: Exception) -> Failure | None:
         return Failure(Exit.INTERNAL, "disk_full", *disk_full())
     if isinstance(error, StoreError):
         status = {Unknown: Exit.NOT_FOUND, Conflict: Exit.REFUSED, Forbidden: Exit.REFUSED}
-        message = bilingual("The store says no: {what}.", what=str(error))
+        message = bilingual(error.template, **error.facts)
         return Failure(status.get(type(error), Exit.INTERNAL), "store", message)
     if type(error).__module__.startswith("sqlalchemy."):
         kind = type(getattr(error, "orig", None) or error).__name__
