@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from publisher.commands.alarm_checks import look_at_alarms
 from publisher.commands.base import Command, command, settings
+from publisher.commands.config_words import in_both
 from publisher.commands.failures import Exit, as_failure
 from publisher.commands.out import Out
 from publisher.texts import Text, bilingual, mark
@@ -65,7 +66,7 @@ class Looks:
         if isinstance(error, ConfigError):
             for key, what in error.problems:
                 place = f"{error.where}: {key}" if key else error.where
-                self.wrong(place, bilingual("{what}", what=what), bilingual("Mend it there."))
+                self.wrong(place, in_both(what), bilingual("Mend it there."))
             return
         for message, remedy in as_failure(error).parts:
             self.wrong(where, message, remedy)
@@ -230,7 +231,7 @@ def _say_unbuilt(looks: Looks, where: str, error: Exception) -> None:
     elif isinstance(error, BadSettings):
         remedy = bilingual("Mend it in channels.toml; docs/channels explains the keys.")
         for key, what in error.problems:
-            looks.wrong(f"{where}: {key}" if key else where, bilingual("{what}", what=what), remedy)
+            looks.wrong(f"{where}: {key}" if key else where, in_both(what), remedy)
     else:
         looks.raised(where, error)
 

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.text import Text as Styled
 
+from publisher.commands.config_words import in_both
 from publisher.problems import Held, NotFound, Problem, disk_full, is_disk_full
 from publisher.tables import clean
 from publisher.texts import Text, bilingual
@@ -111,7 +112,7 @@ def _from_files(error: Exception) -> Failure | None:
 
 
 def config_problem(where: str, key: str, what: str) -> Text:
-    return bilingual("{where}: {key}: {what}", where=where, key=key or bilingual("(file)"), what=what)
+    return bilingual("{where}: {key}: {what}", where=where, key=key or bilingual("(file)"), what=in_both(what))
 
 
 def intake_failure(error: Any, path: str = "") -> Failure:
