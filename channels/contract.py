@@ -166,6 +166,23 @@ class FollowUp(Protocol):
     async def follow_up(self, post: Post) -> Receipt: ...
 
 
+class Manner(StrEnum):
+    """How a channel edits, recalls or is looked at, where having the method would mislead whoever reads it."""
+
+    ANEW = "anew"  # taken down and published once more, at another address
+    REPLACED = "replaced"  # what came later takes its place; what was read already stays read
+    EVENT = "event"  # receivers are told, and act on it themselves
+    BY_HAND = "by_hand"  # a person does it
+    NONE = "none"  # there is nothing that anybody could see
+
+
+@runtime_checkable
+class Mannered(Protocol):
+    """Says in which manner it does `edit`, `recall` or `look`; what is not named is done in place."""
+
+    manners: Mapping[str, Manner]
+
+
 class Presence(StrEnum):
     """Whether readers see this revision of the post."""
 

@@ -8,6 +8,7 @@ from publisher.commands import (
     access,
     accounts,
     alarms,
+    channels,
     checking,
     deliveries,
     items,
@@ -34,7 +35,7 @@ main = Group(
 click.version_option(package_name="gongbao", message="%(package)s %(version)s")(main)
 
 # In the order of the work: run it, hand in, sign, follow, operate, prove.
-WORK = (serve, papers, preview, signing, items, deliveries, remaining, tasks, logs, switches, alarms)
+WORK = (serve, papers, preview, signing, items, deliveries, remaining, tasks, logs, channels, switches, alarms)
 CARE = (checking, verify, access, accounts, secrets)
 for _module in (*WORK, *CARE):
     for _command in _module.COMMANDS:

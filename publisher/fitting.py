@@ -52,10 +52,16 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "description": mark("the description of a picture"),
         "message": mark("the message"),
         "link": mark("the link"),
+        "topic": mark("the topic"),
+        "payload": mark("the whole message"),
+        "android": mark("the notice on Android"),
+        "ios": mark("the notice on iOS"),
+        "notification": mark("the notice"),
     }
 )
 _FILE_IT = mark("File the account and set status and filing in channels.toml, or take {channel} out of the plan.")
 _REMEDY = mark("Shorten it, or write a wording for this channel (wordings: {channel}: ...), and submit it again.")
+_MEND = mark("Mend what is named (docs/channels explains it), or take {channel} out of the plan, and submit it again.")
 
 
 class Fitting:
@@ -148,7 +154,7 @@ def _claim(making: Making, channel: str, operation: Operation, note: str) -> Cla
 
 
 def _misfit(channel: str, refused: Verdict, text_hash: str) -> Finding:
-    remedy = bilingual(_REMEDY, channel=channel)
+    remedy = bilingual(_REMEDY if isinstance(refused, TooLong) else _MEND, channel=channel)
     return _finding(channel, RULE, Severity.BLOCK, said(channel, refused), remedy, text_hash)
 
 

@@ -20,7 +20,7 @@ class Text:
     zh: str
 
     def __str__(self) -> str:
-        return f"{self.en} / {self.zh}"
+        return self.en if self.en == self.zh else f"{self.en} / {self.zh}"
 
     def as_dict(self) -> dict[str, str]:
         return {"en": self.en, "zh": self.zh}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from channels.contract import Capabilities, Idempotency, Measured, Post, Prepared
+from channels.contract import Capabilities, Idempotency, Manner, Measured, Post, Prepared
 from channels.registry import Tools
 from channels.verdicts import Receipt
 
@@ -21,6 +23,7 @@ class Settings(BaseModel):
 
 class Canary:
     kind: ClassVar[str] = "canary"
+    manners: ClassVar[Mapping[str, Manner]] = MappingProxyType(dict.fromkeys(("edit", "recall", "look"), Manner.NONE))
     capabilities: Capabilities = CAPABILITIES
 
     def __init__(self, account: str) -> None:

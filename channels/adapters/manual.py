@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from channels import text as counting
-from channels.contract import Asset, Capabilities, Idempotency, Measured, Operation, Post, Prepared
+from channels.contract import Asset, Capabilities, Idempotency, Manner, Measured, Operation, Post, Prepared
 from channels.forms import Room, compose, headline, too_long
 from channels.phrases import phrase
 from channels.registry import Tools
@@ -66,6 +66,9 @@ class Manual:
     """Publishes; what it cannot change or take down there is corrected or withdrawn by a post of its own."""
 
     kind: ClassVar[str] = "manual"
+    manners: ClassVar[Mapping[str, Manner]] = MappingProxyType(
+        {"edit": Manner.BY_HAND, "recall": Manner.BY_HAND, "look": Manner.BY_HAND}
+    )
 
     def __init__(self, account: str, settings: Settings) -> None:
         self.account, self._settings = account, settings

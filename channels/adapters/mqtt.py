@@ -8,6 +8,8 @@ with itself, or clears the topic.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
@@ -19,6 +21,7 @@ from channels.contract import (
     Capabilities,
     Checkup,
     Idempotency,
+    Manner,
     Measured,
     Operation,
     Post,
@@ -56,6 +59,7 @@ class Settings(Frozen):
 
 class Mqtt:
     kind: ClassVar[str] = "mqtt"
+    manners: ClassVar[Mapping[str, Manner]] = MappingProxyType({"edit": Manner.REPLACED, "recall": Manner.REPLACED})
     capabilities = CAPABILITIES
 
     def __init__(self, account: str, settings: Settings, broker: Broker) -> None:

@@ -153,7 +153,7 @@ class StandIn(ABC):
             known = ", ".join(Misbehaviour)
             return web.Response(status=400, text=f"how= is one of {known}; times= is a number\n")
         self.misbehave(how, times)
-        return web.Response(status=204)
+        return web.Response(status=202, text=f"{how}: {times}\n")
 
     async def _listing(self, _: web.Request) -> web.Response:
         calls = [{"at": at, "call": call, "status": status} for at, call, status in self.calls]

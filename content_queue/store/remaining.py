@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, func, or_, select, text
 
 from content_queue.model import Delivery
 from content_queue.states import DELIVERED, DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
-from content_queue.store import fanout
+from content_queue.store import breaker, fanout
 from content_queue.store.engine import Conflict, Database
 from content_queue.store.items import lock_item
 from content_queue.store.log import append, line
@@ -141,6 +141,8 @@ def _done(connection: Connection, delivery_id: int, url: str, now: int, actor: s
     after = follow(DELIVERY_TABLE, delivery.state, (event,))
     place = {"url": url or delivery.url, "remote_id": delivery.remote_id}
     move_by_hand(connection, delivery, {"state": after, "reason": "", "updated_at": now, **place})
+    if after in DELIVERED:
+        breaker.visible(connection, delivery.channel, delivery.operation, now)
     facts = {"was": delivery.state, "state": after, "channel": delivery.channel, "reason": reason}
     facts |= {"url": place["url"], "remote": place["remote_id"]}
     lines = [line(now, kind, actor, item=delivery.item_id, delivery=delivery.id, **facts)]

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from publisher.commands.alarm_checks import look_at_alarms
 from publisher.commands.base import Command, command, settings
+from publisher.commands.config_words import in_both
 from publisher.commands.failures import Exit, as_failure
 from publisher.commands.out import Out
 from publisher.texts import Text, bilingual, mark
@@ -65,7 +66,7 @@ class Looks:
         if isinstance(error, ConfigError):
             for key, what in error.problems:
                 place = f"{error.where}: {key}" if key else error.where
-                self.wrong(place, bilingual("{what}", what=what), bilingual("Mend it there."))
+                self.wrong(place, in_both(what), bilingual("Mend it there."))
             return
         for message, remedy in as_failure(error).parts:
             self.wrong(where, message, remedy)
@@ -134,11 +135,14 @@ async def _vault(looks: Looks, chosen: Settings) -> Mapping[str, str]:
 def _look_at_files(looks: Looks, chosen: Settings, vault: Mapping[str, str]) -> None:
     from publisher.app import check_filings, load_agency, load_channels, load_people
     from publisher.checklist import Checklist
+    from publisher.rehearsal import rehearsed
 
     base = chosen.config_dir
     agency = looks.read("agency.toml", lambda: load_agency(base))
     people = looks.read("people.toml", lambda: load_people(base))
     accounts = looks.read("channels.toml", lambda: load_channels(base))
+    if chosen.sandbox and accounts is not None:
+        accounts = rehearsed(accounts, chosen.data_dir)
     look_at_alarms(looks, chosen, accounts)
     checklist = looks.read("rules", lambda: Checklist.load(base / "rules", base / "words"))
     if agency is not None:
@@ -149,7 +153,8 @@ def _look_at_files(looks: Looks, chosen: Settings, vault: Mapping[str, str]) -> 
         looks.fine("rules", "{count} rules", count=len(checklist.rules))
     if accounts is not None:
         _look_at_accounts(looks, chosen, accounts, vault)
-        looks.read("channels.toml", lambda: check_filings(accounts))
+        if not chosen.sandbox:
+            looks.read("channels.toml", lambda: check_filings(accounts))
         if agency is not None:
             _look_at_routes(looks, agency, accounts)
 
@@ -226,7 +231,7 @@ def _say_unbuilt(looks: Looks, where: str, error: Exception) -> None:
     elif isinstance(error, BadSettings):
         remedy = bilingual("Mend it in channels.toml; docs/channels explains the keys.")
         for key, what in error.problems:
-            looks.wrong(f"{where}: {key}" if key else where, bilingual("{what}", what=what), remedy)
+            looks.wrong(f"{where}: {key}" if key else where, in_both(what), remedy)
     else:
         looks.raised(where, error)
 

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.text import Text as Styled
 
+from publisher.commands.config_words import in_both
 from publisher.problems import Held, NotFound, Problem, disk_full, is_disk_full
 from publisher.tables import clean
 from publisher.texts import Text, bilingual
@@ -111,7 +112,7 @@ def _from_files(error: Exception) -> Failure | None:
 
 
 def config_problem(where: str, key: str, what: str) -> Text:
-    return bilingual("{where}: {key}: {what}", where=where, key=key or bilingual("(file)"), what=what)
+    return bilingual("{where}: {key}: {what}", where=where, key=key or bilingual("(file)"), what=in_both(what))
 
 
 def intake_failure(error: Any, path: str = "") -> Failure:
@@ -135,7 +136,7 @@ def _from_database(error: Exception) -> Failure | None:
         return Failure(Exit.INTERNAL, "disk_full", *disk_full())
     if isinstance(error, StoreError):
         status = {Unknown: Exit.NOT_FOUND, Conflict: Exit.REFUSED, Forbidden: Exit.REFUSED}
-        message = bilingual("The store says no: {what}.", what=str(error))
+        message = bilingual(error.template, **error.facts)
         return Failure(status.get(type(error), Exit.INTERNAL), "store", message)
     if type(error).__module__.startswith("sqlalchemy."):
         kind = type(getattr(error, "orig", None) or error).__name__

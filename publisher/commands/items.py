@@ -179,6 +179,12 @@ def advise(delivery: Delivery, channel: ChannelState | None = None) -> Text:
             return bilingual("The channel is paused; gongbao resume {channel} lets it go on.", **places)
         if channel and channel.silent_until:
             return bilingual("The channel gives no answers; it is tried again from time to time, and this goes then.")
+    if delivery.state is DeliveryState.IN_DOUBT and delivery.look_at is not None:
+        return bilingual(
+            "Nothing has to be done before that; who has looked already: gongbao resolve {id} --live URL, "
+            "or --not-out --reason WHY.",
+            **places,
+        )
     return words.advice(delivery.reason, delivery.state, **places)
 
 
@@ -195,7 +201,7 @@ def show_deliveries(
             d.id,
             d.channel,
             out.of(words.operation(d.operation)),
-            out.of(words.delivery_state(d.state)),
+            out.of(words.standing(d)),
             d.attempts,
             out.time(d.updated_at),
             _next(out, d, now),
@@ -206,7 +212,7 @@ def show_deliveries(
     out.table(("Delivery", "Channel", "Operation", "State", "Attempts", "Since", "Next try", "Address"), rows)
     for d in deliveries:
         sentences = [out.of(words.reason(d.reason)), *_unsettled(out, d), out.of(advise(d, states.get(d.channel)))]
-        if said := ". ".join(s.rstrip(".") for s in sentences if s):
+        if said := out.sentences(sentences):
             out.line(f"{d.id} {d.channel}: {said}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,6 +47,11 @@ class Out:
 
     def words(self, msgid: str, **values: Any) -> str:
         return self.of(bilingual(msgid, **values))
+
+    def sentences(self, parts: Iterable[str]) -> str:
+        """One after another; the last one without its full stop."""
+        between = "。" if self.language == "zh" else ". "
+        return between.join(part.rstrip(".。") for part in parts if part)
 
     def time(self, at: int | None) -> str:
         """For people, in the agency's zone."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +24,20 @@ if TYPE_CHECKING:
     from publisher.app import App, ChannelAccount
     from publisher.content import Content
 
+LEFT_OUT: Mapping[str, str] = MappingProxyType(
+    {
+        "body": mark("the body (the link leads to it)"),
+        "table": mark("tables"),
+        "html": mark("formatting"),
+        "image": mark("picture"),
+        "images": mark("pictures"),
+        "links": mark("links"),
+        "hashtags": mark("hashtags"),
+        "attachments": mark("attachments"),
+        "note": mark("the note of the correction"),
+        "summary": mark("the summary"),
+    }
+)
 WHAT = click.Argument(["what"], metavar="ITEM|FILE")
 
 
@@ -114,13 +130,19 @@ def _is_plain(form: Any) -> bool:
     return form is None or isinstance(form, str | int | float | bool)
 
 
+def _left_out(out: Out, code: str) -> str:
+    """In words where the code is known; `image:13` is the thirteenth picture."""
+    name, _, detail = code.partition(":")
+    return out.words(LEFT_OUT.get(name, name)) + (f" {detail}" if detail else "")
+
+
 def _show(out: Out, one: dict[str, Any]) -> None:
     account, post, channel = one["account"], one["post"], one["channel"]
     facts = {"name": account.name, "kind": account.kind, "language": post.language}
     out.head("{name} ({kind}, {language})", **facts)
     if channel is not None:
         told = abilities(channel)
-        out.line("  " + "; ".join(out.of(sentence(ability, told[ability])) for ability in ("edit", "recall", "look")))
+        out.line("  " + out.sentences(out.of(sentence(a, told[a])) for a in ("edit", "recall", "look")))
     if one["problem"]:
         out.line("  " + out.of(one["problem"]), style="bold red")
         return
@@ -133,7 +155,8 @@ def _show(out: Out, one: dict[str, Any]) -> None:
         words = mark("  {part}: {length} of {limit} {unit}") if m.limit else mark("  {part}: {length} {unit}")
         out.say(words, part=part, length=number(m.length), limit=limit, unit=unit)
     if prepared.dropped:
-        out.say("  left out: {names}", names=", ".join(prepared.dropped), style="yellow")
+        names = ", ".join(_left_out(out, code) for code in prepared.dropped)
+        out.say("  left out: {names}", names=names, style="yellow")
     for line in prepared.text.splitlines():
         out.line(f"  | {line}")
 

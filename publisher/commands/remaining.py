@@ -58,8 +58,8 @@ def _show(out: Out, task: Task, now: int) -> None:
         said = mark("overdue since {time}") if late else mark("until {time}")
         head += "  " + out.words(said, time=out.time(d.deadline_at))
     out.line(head, style="bold red" if late else "bold")
-    state = [out.of(words.delivery_state(d.state)), out.of(words.reason(d.reason))]
-    out.line("    " + ": ".join(s for s in state if s))
+    state = [out.of(words.standing(d)), out.of(words.reason(d.reason))]
+    out.line("    " + out.sentences(state))
     for link in task.links:
         out.line(f"    {link}")
     if d.look_at is not None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from content_queue.model import Delivery
 from content_queue.states import DELIVERED, DeliveryState, RevisionState
 from publisher.commands.platforms import platform_reasons
 from publisher.texts import Text, bilingual, mark
@@ -150,6 +151,13 @@ def revision_state(state: str) -> Text:
 
 def delivery_state(state: str) -> Text:
     return bilingual(DELIVERY_STATES.get(state, "{state}"), state=state)  # type: ignore[call-overload]
+
+
+def standing(delivery: Delivery) -> Text:
+    """Its state; what a person has still to do by hand is not told as delivered."""
+    if delivery.state is D.SENT and delivery.awaits == "person":
+        return bilingual("waits for a person")
+    return delivery_state(delivery.state)
 
 
 def operation(name: str) -> Text:

@@ -95,6 +95,7 @@ async def test_a_channel_is_paused_and_resumed(world: World) -> None:
     assert (paused.json["oldest_due_seconds"], paused.json["deliveries"]) == (None, {"waiting": 1})
     resumed = await world("POST", "/channels/hook/resume", "operator")
     assert (resumed.json["paused"], resumed.json["oldest_due_seconds"]) == (False, 30.0)
+    assert (resumed.json["health"], resumed.json["visible_at"], resumed.json["check_reason"]) == ("untried", None, "")
     assert (await world("POST", "/channels/nope/resume", "operator")).json["code"] == "no_such_channel"
     assert [c["name"] for c in (await world("GET", "/channels", "auditor")).json["channels"]] == ["site", "hook"]
 

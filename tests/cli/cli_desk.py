@@ -11,7 +11,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from content_queue.model import Outcome
+from content_queue.model import Outcome, Sign
 from content_queue.states import DeliveryEvent as E
 from content_queue.states import DeliveryState as D
 from publisher.cli import main
@@ -119,7 +119,9 @@ class Desk:
                 url=facts.get("url", ""),
                 remote_id="r1" if state is D.SENT else "",
                 reason=facts.get("reason", ""),
-                evidence={k: v for k, v in evidence.items() if k != "url"},
+                sign=facts.get("sign", Sign.NONE),
+                visible=facts.get("visible", False),
+                evidence={k: v for k, v in evidence.items() if k not in {"url", "sign", "visible"}},
             )
             assert await app.store.deliveries.record([outcome], holds={}, now=now) == {claimed.id}
             await app.store.log.seal(now=app.clock())

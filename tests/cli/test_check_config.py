@@ -8,6 +8,7 @@ import pytest
 from cli_desk import SECRET, Desk
 
 from publisher.commands.checking import can_be_signed
+from publisher.commands.config_words import in_both
 from publisher.first_start import assign
 
 
@@ -83,3 +84,23 @@ def test_stages_need_people_of_their_own() -> None:
     assert assign(["a", "b"], {"p": ("a", "b"), "q": ("a",)}) == {"a": "q", "b": "p"}
     assert not can_be_signed(["a", "b"], {"p": ("a", "b")})
     assert assign([], {}) == {}
+
+
+def test_what_is_wrong_is_said_in_both_languages(desk: Desk) -> None:
+    with (desk.config / "channels.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[[channels]]\nname = "hook"\nkind = "webhook"\nurl = "https://r.example.gov.cn/"\n')
+        file.write('secrets = ["env:NOT_SET_ANYWHERE"]\n')
+    (wrong,) = [a for a in desk.json("check-config", code=2)["answers"] if a["level"] == "wrong"]
+    assert "NOT_SET_ANYWHERE is not set" in wrong["message"]["en"]
+    assert "NOT_SET_ANYWHERE 未设置" in wrong["message"]["zh"]
+    assert in_both("the vault holds no secret a; add it: gongbao secret set b").zh.startswith("the vault")
+    assert in_both("odd {name} text").zh == "odd {name} text"
+
+
+def test_a_rehearsal_is_checked_without_the_live_secrets(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (desk.config / "channels.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[[channels]]\nname = "weibo"\nkind = "weibo"\naccess_token = "env:NOT_SET_ANYWHERE"\n')
+        file.write('rip = "203.0.114.7"\nsecure_domains = ["www.example.gov.cn"]\n')
+    desk.run("check-config", code=2)
+    monkeypatch.setenv("GONGBAO_SANDBOX", "1")
+    desk.run("check-config")

@@ -51,7 +51,7 @@ def test_not_out_is_sent_again(desk: Desk) -> None:
     assert desk.json("resolve", number, "--not-out", "--reason", "平台上没有")["state"] == "waiting"
 
 
-@pytest.mark.parametrize("code", ["http_418", "surprise_KeyError", "weibo_20019", "", "{odd}"])
+@pytest.mark.parametrize("code", ["http_418", "surprise_KeyError", "weibo_99999", "", "{odd}"])
 def test_reasons_that_nobody_described_are_shown_not_fatal(desk: Desk, code: str) -> None:
     desk.release()
     number = desk.attempt((E.REJECT,), D.FAILED, outcome="new_outcome", reason=code)

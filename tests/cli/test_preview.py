@@ -29,7 +29,7 @@ def test_each_channel_is_shown_with_its_text_counts_and_abilities(desk: Desk) ->
     assert "定于三月举办版权培训班" in shown["site"]["text"]
     assert shown["site"]["measured"][0]["unit"] == "characters"
     assert shown["site"]["measured"][0]["length"] == len(shown["site"]["text"])
-    assert shown["hook"]["abilities"] == {"edit": "yes", "recall": "yes", "look": "repeat", "prepare": "yes"}
+    assert shown["hook"]["abilities"] == {"edit": "event", "recall": "event", "look": "repeat", "prepare": "yes"}
     desk.submit()
     spoken = desk.run("preview", "item-one", "--channel", "site").stdout
     assert "can be taken down" in spoken

@@ -7,7 +7,8 @@ repeat is not harmless, and a lost answer is a doubt that a person settles.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -26,7 +27,7 @@ from channels.adapters.fcm.form import (
     service_account,
 )
 from channels.answers import Answer
-from channels.contract import Capabilities, Checkup, Idempotency, Post, Prepared, Quota
+from channels.contract import Capabilities, Checkup, Idempotency, Manner, Post, Prepared, Quota
 from channels.notices import compact
 from channels.refusals import by_status, refusal, said
 from channels.registry import Tools
@@ -43,6 +44,7 @@ EARLY = 300.0  # seconds before its end at which a token is no longer used
 
 class Fcm:
     kind: ClassVar[str] = "fcm"
+    manners: ClassVar[Mapping[str, Manner]] = MappingProxyType({"edit": Manner.REPLACED, "recall": Manner.REPLACED})
     capabilities = CAPABILITIES
 
     def __init__(

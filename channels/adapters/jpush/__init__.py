@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from channels.adapters.jpush.form import (
@@ -23,7 +24,18 @@ from channels.adapters.jpush.form import (
     without_override,
 )
 from channels.answers import Answer
-from channels.contract import Capabilities, Checkup, Idempotency, Operation, Post, Prepared, Presence, Quota, Sighting
+from channels.contract import (
+    Capabilities,
+    Checkup,
+    Idempotency,
+    Manner,
+    Operation,
+    Post,
+    Prepared,
+    Presence,
+    Quota,
+    Sighting,
+)
 from channels.notices import compact
 from channels.refusals import by_status, refusal, said
 from channels.registry import Tools
@@ -41,6 +53,7 @@ _READ = dict.fromkeys((400, 401, 403, 404, 405, 429, 500, 503), Answer.TAKEN)
 
 class JPush:
     kind: ClassVar[str] = "jpush"
+    manners: ClassVar[Mapping[str, Manner]] = MappingProxyType({"edit": Manner.REPLACED, "recall": Manner.REPLACED})
 
     def __init__(self, account: str, settings: Settings, transport: Transport, clock: Callable[[], float]) -> None:
         self.account = account

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from channels.adapters.ntfy.form import (
@@ -24,7 +25,7 @@ from channels.adapters.ntfy.form import (
     until_refill,
 )
 from channels.answers import Answer
-from channels.contract import Capabilities, Checkup, Idempotency, Operation, Post, Prepared, Presence, Sighting
+from channels.contract import Capabilities, Checkup, Idempotency, Manner, Operation, Post, Prepared, Presence, Sighting
 from channels.notices import compact, item_name
 from channels.refusals import by_status, refusal, said
 from channels.registry import Tools
@@ -39,6 +40,7 @@ CLOCKS_APART = 60  # seconds that the server's clock may differ from ours
 
 class Ntfy:
     kind: ClassVar[str] = "ntfy"
+    manners: ClassVar[Mapping[str, Manner]] = MappingProxyType({"edit": Manner.REPLACED, "recall": Manner.REPLACED})
 
     def __init__(self, account: str, settings: Settings, transport: Transport, clock: Callable[[], float]) -> None:
         self.account = account

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from channels.adapters.webhook import payload
 from channels.adapters.webhook.signing import Key, Window, signature_header, signing_key, symmetric_key
-from channels.contract import Capabilities, Idempotency, Measured, Post, Prepared
+from channels.contract import Capabilities, Idempotency, Manner, Measured, Post, Prepared
 from channels.registry import Tools
 from channels.transport import Transport
 from channels.verdicts import Receipt, Rejected, Suspended
@@ -95,6 +96,7 @@ class Settings(_Frozen):
 
 class Webhook:
     kind: ClassVar[str] = "webhook"
+    manners: ClassVar[Mapping[str, Manner]] = MappingProxyType({"edit": Manner.EVENT, "recall": Manner.EVENT})
 
     def __init__(self, account: str, settings: Settings, transport: Transport, clock: Callable[[], float]) -> None:
         self.account = account

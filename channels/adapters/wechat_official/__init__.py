@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -22,6 +23,7 @@ from channels.contract import (
     Checkup,
     Heard,
     Idempotency,
+    Manner,
     Operation,
     Post,
     Prepared,
@@ -76,6 +78,7 @@ class Settings(BaseModel):
 
 class WeChatOfficial:
     kind: ClassVar[str] = "wechat_official"
+    manners: ClassVar[Mapping[str, Manner]] = MappingProxyType({"edit": Manner.ANEW})
 
     def __init__(self, account: str, settings: Settings, tools: Tools, cover: bytes | None) -> None:
         self.account = account

@@ -259,7 +259,8 @@ class Recalls(Told):
 
 class ChannelOut(Told):
     """`held_until` obeys a Retry-After; `closed` means that the receiver has ended; `stopped` names the switches;
-    `probe_at` is when a channel that gives no answers is tried again (null: it answers)."""
+    `probe_at` is when a channel that gives no answers is tried again (null: it answers). `health` is works, fails,
+    unwell, answers or untried; `checked_at` and `check_reason` ("" when it went well) are of the last look at it."""
 
     name: str
     paused: bool
@@ -270,6 +271,13 @@ class ChannelOut(Told):
     stopped: list[str]
     oldest_due_seconds: float | None
     deliveries: dict[str, int] = Field(description="How many, by state.")
+    health: str
+    worked_at: datetime | None
+    failed_at: datetime | None
+    visible_at: datetime | None
+    checked_at: datetime | None
+    check_reason: str
+    token_until: datetime | None
 
 
 class ChannelList(Told):

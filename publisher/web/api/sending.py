@@ -12,6 +12,7 @@ from publisher.web.api import answers, shown
 from publisher.web.api.asks import DeliveriesQuery, NoQuery, ReasonAsk, RemainingQuery, ResolutionAsk, StopAsk
 from publisher.web.api.endpoint import Answer, Call
 from publisher.web.api.words import instant_or_none
+from publisher.wellness import wellness
 
 
 async def deliveries(call: Call[None, DeliveriesQuery]) -> Answer:
@@ -111,6 +112,13 @@ def _shown(
         stopped=touching,
         oldest_due_seconds=due,
         deliveries=dict(counts),
+        health=str(wellness(state)),
+        worked_at=instant_or_none(state.ok_at),
+        failed_at=instant_or_none(state.failed_at),
+        visible_at=instant_or_none(state.visible_at),
+        checked_at=instant_or_none(state.checked_at),
+        check_reason=state.check_reason,
+        token_until=instant_or_none(state.token_until),
     )
 
 
