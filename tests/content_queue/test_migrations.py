@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -105,5 +106,49 @@ async def test_two_processes_may_start_at_once(database_url: str) -> None:
         versions = await store._db.read(lambda c: c.execute(text("SELECT count(*) FROM alembic_version")).scalar())
         assert versions == 1
         assert await store._db.write(differences) == []
+    finally:
+        await store.close()
+
+
+def _first_version(connection: Connection) -> None:
+    """The tables as the first version made them, with a delivery in doubt and one that was accepted."""
+    from alembic.migration import MigrationContext as Context
+    from alembic.operations import Operations
+
+    context = Context.configure(connection)
+    first = import_module("content_queue.migrations.versions.0001_first")
+    with Operations.context(context):
+        first.upgrade()
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
+    connection.execute(text("INSERT INTO items (id, created_at) VALUES ('item-1', 1)"))
+    connection.execute(
+        text(
+            "INSERT INTO revisions (item_id, number, state, content, content_hash, title, column_slug, drafter,"
+            " submitter, source, source_format, created_at, report, note) VALUES"
+            " ('item-1', 1, 'released', :raw, 'h', 't', 'c', 'd', 's', :raw, 'markdown', 1, '{}', '')"
+        ),
+        {"raw": b"{}"},
+    )
+    for channel, state in (("robot", "in_doubt"), ("hook", "sent")):
+        connection.execute(
+            text(
+                "INSERT INTO deliveries (item_id, revision_id, revision, channel, column_slug, operation, state,"
+                " due_at, created_at, updated_at, key_since) VALUES"
+                " ('item-1', 1, 1, :channel, 'c', 'publish', :state, 1, 1, 500, 1)"
+            ),
+            {"channel": channel, "state": state},
+        )
+
+
+async def test_an_older_database_is_brought_up_to_date_with_what_is_in_it(database_url: str) -> None:
+    store = Store(database_url)
+    try:
+        await store._db.write(_first_version)
+        await store.migrate(now=0)
+        assert await store._db.write(differences) == []
+        doubt, sent = sorted(await store.deliveries.of_item("item-1"), key=lambda d: d.id)
+        assert (doubt.look_at, doubt.unsettled_since, doubt.deadline_at) == (500, 500, 500 + 1_800_000_000)
+        assert (sent.look_at, sent.deadline_at) == (None, None)
     finally:
         await store.close()

@@ -41,7 +41,7 @@ Copies = frozenset[int]
 @dataclass(frozen=True)
 class Told:
     """What the queue says of one account: its deliveries, oldest first, which of them a person finds in the remaining
-    list, whether the account is shown as paused. `lied` are those to which the platform answered as if they were taken."""
+    list, whether the account is shown as paused. `lied` are those to which the platform answered as if it took them."""
 
     deliveries: Sequence[Delivery]
     listed: Collection[int] = ()
