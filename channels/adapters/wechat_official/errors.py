@@ -68,7 +68,8 @@ def verdict(code: int, message: str, now: float, *, noticeable: bool, table: Map
     if kind in (C.RATE, C.TOKEN):
         return Deferred(reason, message, retry_after=MINUTE, whole_endpoint=True)
     if kind is C.QUOTA:
-        return Deferred(reason, message, retry_after=until_midnight(now), whole_endpoint=True)
+        # Of this interface alone (errcode 45009, 45028): looking and taking down have allowances of their own.
+        return Deferred(reason, message, retry_after=until_midnight(now))
     if kind in (C.INPUT, C.CONTENT, C.TARGET, C.GONE):
         return Rejected(reason, message)
     return OutcomeUnknown(reason, message) if noticeable else Deferred(reason, message)
