@@ -21,7 +21,7 @@ from channels.registry import BadSettings, Tools
 from channels.sandbox.jpush import JPushStandIn
 from channels.sandbox.stand_in import Misbehaviour
 from channels.transport import Transport
-from channels.verdicts import Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
+from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
 from publisher.commands.platforms.jpush import REASONS
 
 DAY = 86_400
@@ -187,7 +187,7 @@ async def test_every_code_is_one_answer(code: int) -> None:
 
 
 def test_every_code_has_words() -> None:
-    assert {f"jpush_{code}" for code in CODES} | {"jpush_no_id"} == set(REASONS)
+    assert {f"jpush_{code}" for code in CODES} | {"jpush_no_id", "jpush_not_replaced"} == set(REASONS)
 
 
 async def test_an_unknown_code_goes_by_its_status() -> None:
@@ -245,6 +245,15 @@ async def test_a_correction_after_a_day_goes_as_a_notice_of_its_own(it: World) -
     it.now += DAY
     later = await it.edit(correction(remote=first))
     assert [s.remote_id for s in it.stand_in.live()] == [first.remote_id, later.remote_id]
+
+
+async def test_a_withdrawal_after_a_day_stands_beside_the_notice_and_a_person_is_told(it: World) -> None:
+    first = await it.publish()
+    in_time = await it.recall(withdrawal(remote=first))
+    assert in_time.awaits is Awaits.NOTHING
+    it.now += DAY
+    late = await it.recall(withdrawal(remote=first))
+    assert (late.awaits, late.reason) == (Awaits.PERSON, "jpush_not_replaced")
 
 
 async def test_a_refused_correction_is_not_sent_again_for_another_reason(it: World) -> None:

@@ -400,3 +400,14 @@ def test_a_withdrawal_ends_what_somebody_had_to_do() -> None:
         assert {d.awaits for d in life.model.sent.values()} == {""}
     finally:
         life.teardown()
+
+
+def test_a_backup_put_back_sends_nothing_a_second_time() -> None:
+    life = LookLife()
+    try:
+        life.straight_out("item-a")
+        life.back_up()
+        life.off_they_go(Told(("accept", 0), ("accept", 0)))
+        life.restore()
+    finally:
+        life.teardown()

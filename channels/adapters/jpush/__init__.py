@@ -40,10 +40,11 @@ from channels.notices import compact
 from channels.refusals import by_status, refusal, said
 from channels.registry import Tools
 from channels.transport import Response, Transport
-from channels.verdicts import OutcomeUnknown, Receipt, Rejected, Verdict
+from channels.verdicts import Awaits, OutcomeUnknown, Receipt, Rejected, Verdict
 
 # docs.jiguang.cn, push API v3, "cid": remembered for a day. An hour is left for clocks that differ.
 KEY_LIFETIME = 23 * 3600.0
+NOT_REPLACED = "jpush_not_replaced"
 CAPABILITIES = Capabilities(
     Idempotency.KEYED, key_lifetime=KEY_LIFETIME, parallel=4, quotas=(Quota("pushes_a_minute", 600, 60),)
 )
@@ -69,11 +70,16 @@ class JPush:
         return await self._push(self.prepare(post).form)
 
     async def edit(self, post: Post) -> Receipt:
-        return await self._replace(post)
+        receipt, _ = await self._replace(post)
+        return receipt
 
     async def recall(self, post: Post) -> Receipt:
-        """The withdrawal takes the place of the notice."""
-        return await self._replace(post)
+        """The withdrawal takes the place of the notice. Beside it, where an override is refused, the notice stays on
+        phones: a person has to know."""
+        receipt, replaced = await self._replace(post)
+        if not replaced:
+            return dataclasses.replace(receipt, awaits=Awaits.PERSON, reason=NOT_REPLACED)
+        return receipt
 
     async def confirm(self, post: Post, receipt: Receipt | None) -> Sighting:
         """By the report of devices that got it, which comes late; without its id there is nothing to ask for (then the
@@ -102,15 +108,16 @@ class JPush:
         facts = {"receivers": "none match" if problem else "some match"}
         return Checkup(facts=facts | ({"pushes left this minute": left} if left.isdigit() else {}))
 
-    async def _replace(self, post: Post) -> Receipt:
-        """An override that the platform refuses (the notice is older than a day) was not sent: then it goes without."""
-        form = self.prepare(post).form
+    async def _replace(self, post: Post) -> tuple[Receipt, bool]:
+        """The receipt, and whether the notice is replaced on every phone. An override that the platform refuses (the
+        notice is older than a day) was not sent: then it goes without, and only iPhones replace, by the collapse id."""
+        form, elsewhere = self.prepare(post).form, set(self._settings.platforms) - {"ios"}
         try:
-            return await self._push(form)
+            return await self._push(form), not elsewhere or "override_msg_id" in form["options"]
         except Rejected as error:
             if error.reason != f"jpush_{NOT_OVERRIDDEN}" or "override_msg_id" not in form["options"]:
                 raise
-        return await self._push(without_override(form))
+        return await self._push(without_override(form)), not elsewhere
 
     async def _push(self, form: dict[str, Any]) -> Receipt:
         url = f"{self._settings.base_url}/v3/push"

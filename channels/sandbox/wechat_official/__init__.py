@@ -266,8 +266,7 @@ class WeChatStandIn(StandIn):
         task = self.box.by_article(str(asked.get("article_id")))
         if not self.rights or task is None:
             return _refused(53600 if self.rights else 48001)
-        if not self.told_to(Misbehaviour.DROP):
-            self.box.delete(task, int(asked.get("index") or 0))
+        self.box.delete(task, int(asked.get("index") or 0))
         return _DONE
 
     # -- mass sending --------------------------------------------------------------------------------------
@@ -298,8 +297,7 @@ class WeChatStandIn(StandIn):
         task = self._task(asked.get("msg_id"), mass=True)
         if task is None or task.status not in (boxes.PUBLISHED, boxes.DELETED):
             return _refused(40007)
-        if not self.told_to(Misbehaviour.DROP):
-            self.box.decide(task, boxes.DELETED)
+        self.box.decide(task, boxes.DELETED)
         return _DONE
 
     def _task(self, number: Any, *, mass: bool) -> Task | None:

@@ -13,6 +13,10 @@ _ACCOUNT = mark("Mend it on JPush's console or in channels.toml, then: gongbao r
 
 REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
+        "jpush_not_replaced": (
+            mark("the withdrawal is out, but JPush no longer lets it replace the notice on phones other than iPhones"),
+            mark("Nobody can remove the notice from those phones: tell readers in another way."),
+        ),
         "jpush_1000": (mark("JPush had a fault of its own; the same push is asked for again, not doubled"), _LATER),
         "jpush_1001": (mark("JPush was not asked by POST"), _REPORT),
         "jpush_1002": (mark("JPush misses a field of the push"), _REPORT),
