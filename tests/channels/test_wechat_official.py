@@ -292,7 +292,8 @@ def test_what_the_platform_says_is_cut_and_holds_no_secret() -> None:
 
 def test_every_reason_has_words() -> None:
     told = platform_reasons()
-    own = {"still_publishing", "old_not_found", "no_cover", "draft_box_off", "draft_waits", "draft_corrects"}
+    own = {"still_publishing", "old_still_there", "old_not_found", "no_cover"}
+    own |= {"draft_box_off", "draft_waits", "draft_corrects"}
     looks = {"wechat_original", "wechat_failed", "wechat_review", "wechat_deleted", "wechat_banned"}
     wanted = {f"wechat_{code}" for code in CODES} | own | looks | {"delete_by_hand", "wechat_mass_failed"}
     assert wanted - set(told) == set()

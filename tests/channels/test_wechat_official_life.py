@@ -288,6 +288,25 @@ async def test_a_correction_with_trouble_never_leaves_two(here: World, how: M) -
     assert here.titles() == ["更正后的公告"]
 
 
+async def test_a_deletion_that_did_nothing_lets_no_second_version_out(here: World) -> None:
+    channel = here.channel()
+    receipt = received(await channel.publish(post()))
+    await here.decide()
+    edit = correction(remote=receipt, title="更正后的公告")
+    here.stand_in.misbehave(M.DROP)
+    with pytest.raises(Deferred, match="old_still_there"):
+        await channel.edit(edit)
+    await here.decide()
+    assert here.titles() == [post().title]
+    second = received(await channel.edit(edit))
+    await here.decide()
+    assert here.titles() == ["更正后的公告"]
+    here.stand_in.misbehave(M.DROP)
+    with pytest.raises(Deferred, match="old_still_there"):
+        await channel.recall(edition(2, Operation.RECALL, second))
+    assert here.titles() == ["更正后的公告"]
+
+
 async def test_an_older_article_that_cannot_be_found_stops_the_correction(here: World) -> None:
     """A person settled it by hand; if it cannot be deleted, publishing would leave two."""
     channel = here.channel()

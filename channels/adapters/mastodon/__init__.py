@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlencode
 
@@ -30,7 +31,7 @@ from channels.pictures import fit
 from channels.refusals import said
 from channels.registry import Tools
 from channels.transport import Response
-from channels.verdicts import Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
+from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
 
 KEY_LIFETIME = 3600.0  # docs.joinmastodon.org, methods/statuses: the Idempotency-Key is kept up to one hour
 SKEW = 120.0  # seconds by which the server's clock and ours may differ
@@ -92,7 +93,8 @@ class Mastodon:
     async def publish(self, post: Post) -> Receipt:
         form = self.prepare(post).form
         body = form.body(await self._uploaded(form))
-        return self._receipt(await self._send("POST", "/api/v1/statuses", body, {"Idempotency-Key": post.key}))
+        receipt = self._receipt(await self._send("POST", "/api/v1/statuses", body, {"Idempotency-Key": post.key}))
+        return replace(receipt, awaits=Awaits.PLATFORM)  # moderators may still remove it: looked at soon, and later
 
     async def edit(self, post: Post) -> Receipt:
         form = self.prepare(post).form

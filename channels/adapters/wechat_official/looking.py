@@ -127,7 +127,19 @@ class TakeDown:
         article_id, _, place = name.partition("#")
         which = {"article_id": article_id, **({"index": int(place)} if place.isdigit() else {})}
         await self._call(hard, "/cgi-bin/freepublish/delete", which, (UNKNOWN_ARTICLE,))
+        await self._surely_gone(article_id, place)
         return True
+
+    async def _surely_gone(self, article_id: str, place: str) -> None:
+        """Looks after the delete: nothing newer goes out beside an article that still stands. Raises `Deferred`."""
+        reply = await self._api.ask(
+            "/cgi-bin/freepublish/getarticle", {"article_id": article_id}, allow=(UNKNOWN_ARTICLE,)
+        )
+        articles = reply.get("news_item")
+        listed = [a for a in articles if isinstance(a, dict)] if isinstance(articles, list) else []
+        ours = listed[int(place) - 1 : int(place)] if place.isdigit() and int(place) else listed
+        if any(not article.get("is_deleted") for article in ours):
+            raise Deferred("old_still_there", "the article still stands; it is deleted again before anything else")
 
     async def _draft(self, media_id: str, hard: bool) -> bool:
         """One that a person has put together with other articles is left to a person."""

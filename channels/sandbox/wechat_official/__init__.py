@@ -266,7 +266,8 @@ class WeChatStandIn(StandIn):
         task = self.box.by_article(str(asked.get("article_id")))
         if not self.rights or task is None:
             return _refused(53600 if self.rights else 48001)
-        self.box.delete(task, int(asked.get("index") or 0))
+        if not self.told_to(Misbehaviour.DROP):
+            self.box.delete(task, int(asked.get("index") or 0))
         return _DONE
 
     # -- mass sending --------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ _GROUPS: Mapping[tuple[int, ...], tuple[str, str]] = {
 }
 _OWN: Mapping[str, tuple[str, str]] = {
     "still_publishing": (mark("WeChat has not decided yet"), _LATER),
+    "old_still_there": (mark("WeChat still shows the older article although it was deleted"), _LATER),
     "draft_waits": (
         mark("the draft lies in the account's draft box and waits for a person"),
         mark("Publish it in the console, then: gongbao resolve {id} --live URL."),
