@@ -17,6 +17,9 @@ S = DeliveryState
 # (state, operation) -> what to do. Places: the delivery's id, its channel, the links.
 _TO_DO: Mapping[tuple[DeliveryState, str], str] = MappingProxyType(
     {
+        (S.WAITING, "recall"): mark(
+            "It can still be seen, and {channel} is at rest: mend the account, then gongbao resume {channel}."
+        ),
         (S.IN_DOUBT, "publish"): mark(
             "Look on {channel} whether it is out: gongbao resolve {id} --live URL, or --not-out --reason WHY."
         ),

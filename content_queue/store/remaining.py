@@ -1,5 +1,5 @@
-"""What waits for a person: doubts, drafts and tasks, and what a platform could not take back or mend. And the person's
-word on each, fenced by the state it was judged by."""
+"""What waits for a person: doubts, drafts and tasks, what a platform could not take back or mend, and recalls that an
+account at rest keeps from going. And the person's word on each, fenced by the state it was judged by."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from content_queue.store.log import append, line
 from content_queue.store.rows import DELIVERY_COLUMNS, as_delivery, delivery_by_id
 from content_queue.store.settling import GONE, move_by_hand
 from content_queue.store.wake import wake
-from content_queue.tables import deliveries
+from content_queue.tables import channels, deliveries
 
 _d = deliveries.c
 S, E = DeliveryState, DeliveryEvent
@@ -30,6 +30,8 @@ STILL_DOUBTFUL = "Delivery {id} may be out; say where it is, or that it is not o
 DROPPED = "dropped"
 # As the index has it: SQLite takes a partial index only where a query says its condition.
 TROUBLE = text("deliveries.state IN ('failed', 'in_doubt')")
+
+URGENT = text("deliveries.state = 'waiting' AND deliveries.operation <> 'publish'")
 
 # What a person's "it is done" makes of a delivery.
 _DONE: Mapping[DeliveryState, tuple[DeliveryEvent, str]] = MappingProxyType(
@@ -81,7 +83,9 @@ def _waits(now: int) -> Sequence[Any]:
     )
     late = or_(_d.look_at.is_(None), _d.deadline_at < now)  # the platform should have said something
     taken = and_(_d.state == S.SENT, _d.awaits != "")
+    resting = select(channels.c.name).where(channels.c.paused | channels.c.closed)
     return (
+        and_(URGENT, _d.operation == "recall", _d.after_id.is_(None), _d.channel.in_(resting)),
         and_(TROUBLE, _d.state == S.IN_DOUBT),
         and_(taken, _d.awaits == fanout.PERSON),
         and_(taken, _d.awaits == fanout.PLATFORM, late),
@@ -160,7 +164,10 @@ def _drop(connection: Connection, delivery_id: int, now: int, actor: str, reason
     if not task and not (delivery.state is S.FAILED and listed):
         raise Conflict(NOTHING_TO_DO, id=delivery_id, state=delivery.state)
     after = follow(DELIVERY_TABLE, delivery.state, (E.REFUSE,)) if task else delivery.state
-    move_by_hand(connection, delivery, {"state": after, "reason": DROPPED, "updated_at": now})
+    values: dict[str, Any] = {"state": after, "reason": DROPPED, "updated_at": now}
+    if task and delivery.awaits == fanout.PLATFORM:
+        values["doubted"] = True  # the platform may still put it out: a recall behind it goes all the same
+    move_by_hand(connection, delivery, values)
     facts = {"was": delivery.state, "state": after, "channel": delivery.channel, "reason": reason}
     lines = [line(now, "dropped", actor, item=delivery.item_id, delivery=delivery.id, **facts)]
     append(connection, lines + fanout.settle_dependents(connection, {delivery.id: after} if task else {}, now))

@@ -223,10 +223,12 @@ class LookLife(Life):
         task = d.state == "sent" and bool(d.awaits)
         allowed = task or (d.state == "failed" and d.operation != "publish")
         work = self.store.remaining.drop(d.id, now=self.clock(), actor="op", reason="no use")
+        undecided = d.awaits == "platform"
         if not self.refused(work, allowed):
             d.unsettled()
             if task:
                 self.model.gone(d)
+                d.doubted = d.doubted or undecided  # it may still be put out
                 self.model.settle(d, "failed", self.clock())
 
     @rule(items=st.sampled_from([*((item,) for item in ITEMS), ITEMS]))

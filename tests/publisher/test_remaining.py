@@ -13,6 +13,7 @@ from channels.contract import Post
 from channels.verdicts import Awaits, Deferred, Receipt, Rejected
 from content_queue.states import DeliveryState
 from content_queue.store import Conflict, Store
+from publisher.tasks import what_to_do
 
 S = DeliveryState
 
@@ -189,6 +190,23 @@ class TestOrders:
         assert await q.remaining() == []
 
 
+class TestAtRest:
+    async def test_a_recall_that_a_paused_account_keeps_is_listed_with_the_link(self, store: Store, clock: Any) -> None:
+        q = queue(store, clock, SeenWall())
+        await q.publish("item-1")
+        await q.work()
+        await store.channels.pause("wall", reason="http_401", actor="system", now=clock())
+        recall = (await q.withdraw("item-1"))["wall"]
+        (task,) = await store.remaining.listing(now=clock())
+        assert (task.delivery.id, len(task.links)) == (recall, 1)
+        assert (await store.remaining.counts(now=clock()))["wall"] == (1, 0)
+        assert "gongbao resume wall" in what_to_do(task).en
+        await store.channels.resume("wall", actor="op", now=clock())
+        assert await q.remaining() == []
+        await q.work()
+        assert (await q.get(recall)).state == S.SENT
+
+
 class TestFirst:
     async def test_a_recall_passes_older_ones_that_wait(self, store: Store, clock: Any) -> None:
         q = queue(store, clock, SeenWall())
@@ -226,6 +244,17 @@ class TestAPersonsWord:
         await q.work()
         d = await store.remaining.drop(number, now=clock(), actor="op", reason="closed")
         assert (d.state, d.reason, d.deadline_at, await q.remaining()) == (S.FAILED, "dropped", None, [])
+
+    async def test_giving_up_what_the_platform_still_decides_on_does_not_call_off_its_recall(
+        self, store: Store, clock: Any
+    ) -> None:
+        q = queue(store, clock, SeenWall(answer=lambda wall, post: wall.put(post, Awaits.PLATFORM)))
+        number = (await q.publish("item-1"))["wall"]
+        await q.work()
+        recall = (await q.withdraw("item-1"))["wall"]
+        await store.remaining.drop(number, now=clock(), actor="op", reason="it says nothing")
+        assert ((await q.get(number)).state, (await q.get(recall)).state) == (S.FAILED, S.WAITING)
+        assert [c.id for c in await q.claim()] == [recall]
 
     async def test_a_recall_that_will_not_be_done_leaves_the_list(self, store: Store, clock: Any) -> None:
         q = queue(store, clock, Wall())
