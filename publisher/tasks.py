@@ -54,8 +54,14 @@ _DECIDES = mark(
 )
 
 
+# Never told to put it out by hand: there would be two.
+_INCOMPLETE = mark("It is out on {channel}, but not whole: complete it by hand, then gongbao resolve {id} --live URL.")
+
+
 def what_to_do(task: Task) -> Text:
     d = task.delivery
     platform = d.state is S.SENT and d.awaits == "platform" and d.operation != "recall"
     message = _DECIDES if platform else _TO_DO.get((d.state, d.operation), "")
+    if d.state is S.SENT and d.awaits == "person" and d.operation == "publish" and d.url:
+        message = _INCOMPLETE
     return bilingual(message, id=d.id, channel=d.channel)

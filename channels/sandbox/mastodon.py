@@ -182,6 +182,8 @@ class MastodonStandIn(StandIn):
     def _keep(self, remote_id: str, body: Mapping[str, Any]) -> None:
         url = f"https://standin.example/@agency/{remote_id}"
         media = list(body.get("media_ids") or [])
+        if media and self.told_to(Misbehaviour.PARTIAL):
+            media = media[:-1]
         made = Shown(remote_id, str(body.get("spoiler_text", "")), body["status"], self.clock(), url, len(media))
         self.shown.append(made)
         self._statuses[remote_id] = _Status(dict(body))

@@ -21,7 +21,7 @@ from channels.sandbox.mastodon import MastodonStandIn, markup
 from channels.sandbox.stand_in import Misbehaviour
 from channels.text import graphemes
 from channels.transport import Transport
-from channels.verdicts import Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
+from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
 from publisher.commands.platforms.mastodon import REASONS
 
 OWN = {"base_url": "https://live.test", "access_token": "live-secret"}
@@ -245,6 +245,14 @@ async def test_a_picture_that_is_never_ready_puts_the_post_off(mastodon: House) 
     assert mastodon.stand_in.shown == []
 
 
+async def test_a_status_with_fewer_pictures_than_were_sent_waits_for_somebody(mastodon: House) -> None:
+    mastodon.stand_in.misbehave(Misbehaviour.PARTIAL)
+    receipt = await mastodon.channel().publish(post())
+    [shown] = mastodon.stand_in.live()
+    assert (shown.images, receipt.remote_id) == (0, shown.remote_id)
+    assert (receipt.awaits, receipt.reason) == (Awaits.PERSON, "mastodon_pictures_missing")
+
+
 @pytest.mark.parametrize(
     "reply,expected",
     [
@@ -351,7 +359,8 @@ async def test_the_servers_own_words_are_kept_without_the_token(mastodon: House)
 
 
 def test_every_reason_has_words() -> None:
-    assert set(REASONS) == {"mastodon_media", "mastodon_not_found", "mastodon_keeps_keys"}
+    wanted = {"mastodon_media", "mastodon_not_found", "mastodon_keeps_keys", "mastodon_pictures_missing"}
+    assert set(REASONS) == wanted
 
 
 # -- the stand-in --------------------------------------------------------------------------------------------

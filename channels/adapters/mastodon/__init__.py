@@ -93,14 +93,17 @@ class Mastodon:
     async def publish(self, post: Post) -> Receipt:
         form = self.prepare(post).form
         body = form.body(await self._uploaded(form))
-        receipt = self._receipt(await self._send("POST", "/api/v1/statuses", body, {"Idempotency-Key": post.key}))
+        response = await self._send("POST", "/api/v1/statuses", body, {"Idempotency-Key": post.key})
+        receipt = self._whole(response, body)
+        if receipt.awaits:
+            return receipt
         return replace(receipt, awaits=Awaits.PLATFORM)  # moderators may still remove it: looked at soon, and later
 
     async def edit(self, post: Post) -> Receipt:
         form = self.prepare(post).form
         path = _status(await self._remote_id(post))
         body = form.body(await self._uploaded(form), edit=True)
-        return self._receipt(await self._send("PUT", path, body))
+        return self._whole(await self._send("PUT", path, body), body)
 
     async def recall(self, post: Post) -> Receipt:
         """With its media, which else stay for a day. What is gone already is done."""
@@ -265,6 +268,12 @@ class Mastodon:
     def _receipt(self, response: Response) -> Receipt:
         body = self._body(response)
         return Receipt(self._named(body, "id", response), str(body.get("url") or ""))
+
+    def _whole(self, response: Response, sent: Mapping[str, Any]) -> Receipt:
+        """A status that shows fewer pictures than were sent is out, and somebody has to see to it."""
+        receipt, shown = self._receipt(response), self._body(response).get("media_attachments")
+        missing = isinstance(shown, list) and len(shown) < len(sent.get("media_ids") or ())
+        return replace(receipt, awaits=Awaits.PERSON, reason="mastodon_pictures_missing") if missing else receipt
 
     def _answered(self, response: Response, name: str) -> str:
         """A text of the answer to a harmless request; none of its faults makes a post doubtful."""

@@ -13,6 +13,10 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
             mark("the server is still working on a picture; nothing was posted"),
             mark("It is tried again by itself."),
         ),
+        "mastodon_pictures_missing": (
+            mark("the status is out, but shows fewer pictures than were sent"),
+            mark("Complete it on the account by hand, then: gongbao resolve {id} --live URL."),
+        ),
         "mastodon_keeps_keys": (
             mark("keeps_keys is set, but the server does not say that it is Mastodon"),
             mark("Remove keeps_keys from the account in channels.toml, restart, then: gongbao resume {channel}."),
