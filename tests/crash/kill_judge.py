@@ -120,7 +120,8 @@ async def signatures_kept(store: Store, evidence: Evidence) -> None:
 def everything_settled(evidence: Evidence) -> None:
     states = {r.state for history in evidence.revisions.values() for r in history}
     assert RevisionState.APPROVED not in states
-    assert {d.state for d in evidence.deliveries} <= {*DELIVERED, DeliveryState.CANCELLED}
+    unsettled = [d for d in evidence.deliveries if d.state not in {*DELIVERED, DeliveryState.CANCELLED}]
+    assert unsettled == []
     channels = {"site", *evidence.names}
     for item, numbers in evidence.released.items():
         if item not in evidence.withdrawn:

@@ -206,8 +206,8 @@ async def nothing_left(app: App) -> None:
     """Returns when the queue is empty and every delivery has an end."""
     done = {*DELIVERED, DeliveryState.CANCELLED}
     while True:
+        revisions = await app.store.items.count()  # first: a release between the two readings makes deliveries
         open_ones = sum(n for (_, state), n in (await app.store.deliveries.counts()).items() if state not in done)
-        revisions = await app.store.items.count()
         if not open_ones and not revisions.get(RevisionState.APPROVED):
             return
         await asyncio.sleep(TICK_SECONDS)
