@@ -99,6 +99,13 @@ def converted(post: Post) -> str:
     return phrase("converted", post.language) if post.derived_from else ""
 
 
+def number(value: float | None) -> str:
+    """A length or a limit as people write it; `-` where the platform names none."""
+    if value is None:
+        return "-"
+    return str(int(value)) if value == int(value) else f"{value:.1f}"
+
+
 class TooLong(Rejected):
     """`measured` says what, how much and the limit."""
 
@@ -112,14 +119,8 @@ REMEDY = "shorten it, or write a wording of its own for this channel"
 
 def too_long(measured: Measured, remedy: str = REMEDY) -> TooLong:
     """The refusal of something that does not fit."""
-    counted, limit = (_number(n) for n in (measured.length, measured.limit))
+    counted, limit = (number(n) for n in (measured.length, measured.limit))
     return TooLong(measured, f"{measured.part} counts {counted} {measured.unit}, the limit is {limit}: {remedy}")
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return str(int(value)) if value == int(value) else f"{value:.1f}"
 
 
 def _paragraphs(*parts: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from channels.contract import Channel, Editable, Operation, Post, Preparable
-from channels.forms import TooLong
+from channels.forms import TooLong, number
 from channels.verdicts import Rejected, Verdict
 from content_queue.model import Claimed, Revision
 from content_queue.states import RevisionState
@@ -176,11 +176,6 @@ def _finding(channel: str, rule: str, severity: Severity, message: Text, fix: Te
     )
 
 
-def number(value: float) -> str:
-    """Without a fraction where there is none."""
-    return str(int(value)) if value == int(value) else f"{value:.1f}"
-
-
 def said(channel: str, refused: Verdict) -> Text:
     """Why a channel cannot take a post, in words."""
     if isinstance(refused, TooLong):
@@ -191,7 +186,7 @@ def said(channel: str, refused: Verdict) -> Text:
             part=bilingual(PARTS.get(measured.part, measured.part)),
             length=number(measured.length),
             unit=bilingual(UNITS.get(measured.unit, measured.unit)),
-            limit="-" if measured.limit is None else number(measured.limit),
+            limit=number(measured.limit),
         )
     return bilingual(
         "{channel} cannot take it ({reason}): {detail}", channel=channel, reason=refused.reason, detail=refused.detail

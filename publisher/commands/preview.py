@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from channels.contract import Channel, Preparable, Prepared
+from channels.forms import number
 from channels.verdicts import Verdict
 from publisher.abilities import abilities, sentence
 from publisher.commands.base import Command, command, opened, option, unknown_name
 from publisher.commands.failures import Exit
 from publisher.commands.out import Out
 from publisher.commands.papers import paper_for
-from publisher.fitting import PARTS, UNITS, number, said
+from publisher.fitting import PARTS, UNITS, said
 from publisher.texts import Text, bilingual, mark
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _show(out: Out, one: dict[str, Any]) -> None:
         return
     for m in prepared.measured:
         part, unit = out.words(PARTS.get(m.part, m.part)), out.words(UNITS.get(m.unit, m.unit))
-        limit = "-" if m.limit is None else number(m.limit)
+        limit = number(m.limit)
         words = mark("  {part}: {length} of {limit} {unit}") if m.limit else mark("  {part}: {length} {unit}")
         out.say(words, part=part, length=number(m.length), limit=limit, unit=unit)
     if prepared.dropped:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+from channels.notices import until_midnight
 from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended, Verdict
 
 MINUTE = 60.0
-_DAY, _SHANGHAI = 86_400, 8 * 3_600  # allowances roll over at midnight in UTC+8
 SAID = 200  # characters of the platform's own message that are kept
 
 
@@ -73,11 +73,6 @@ def verdict(code: int, message: str, now: float, *, noticeable: bool, table: Map
     if kind in (C.INPUT, C.CONTENT, C.TARGET, C.GONE):
         return Rejected(reason, message)
     return OutcomeUnknown(reason, message) if noticeable else Deferred(reason, message)
-
-
-def until_midnight(now: float) -> float:
-    """Seconds until the day ends in Shanghai."""
-    return _DAY - (now + _SHANGHAI) % _DAY
 
 
 def said(message: object, secrets: Iterable[str]) -> str:
