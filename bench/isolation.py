@@ -28,7 +28,7 @@ from bench.webhooks import ADDRESSES, SECRET, SIGNING, _content, databases
 from channels.adapters.webhook import Settings, Webhook
 from channels.transport import Transport
 from content_queue.model import NewRevision, Signoff
-from content_queue.store import Store
+from content_queue.store import Store, Work
 from publisher.clock import now
 from publisher.content import content_hash
 from publisher.delivery import idempotency_key
@@ -97,7 +97,7 @@ async def _round(address: str, receiver: Receiver, troubled: bool, items: int, b
             channels = {f"hook{n}": _channel(n, receiver.port, troubled, transport) for n in range(ENDPOINTS)}
             posts = Posts(store.items.revision, ADDRESSES, lambda slug: slug)
             worker = Worker(store, channels, posts, name="bench", clock=now, pace=Pace(drain_seconds=0.1))
-            store.wake.subscribe(worker.wake)
+            store.wake.subscribe(worker.wake, Work.DELIVER)
             await store.wake.start()
             task = asyncio.create_task(worker.run())
             for number in range(items):

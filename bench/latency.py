@@ -3,7 +3,8 @@ request reaches a receiver.
 
 In the same run, in turns, on the same server: Procrastinate with LISTEN/NOTIFY (a job is deferred, its worker makes the
 same request), and the least that can be done (a NOTIFY, heard by a process that makes the request). Each has a worker
-process of its own. Ours does more on the way: the checklist once more, the fan-out, two commits, a signature.
+process of its own. Ours does more on the way: the checklist once more, the fan-out, two commits, a signature. Commits
+wait for the disk: how long a small write takes to be safe is measured beside them, as often.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import shutil
 import statistics
 import tempfile
@@ -32,11 +34,12 @@ from publisher.desk import Paper
 from publisher.intake import MappingFiles
 from publisher.service import Service
 
-ROUNDS, WARM_UP = 200, 10
+ROUNDS, WARM_UP = 500, 10
 PAUSE = 0.1  # seconds before each measurement: nothing is under way then
 SIGNERS = (("first", "审核乙"), ("second", "审核丙"), ("final", "局领导丁"))
 CONFIG = Path(__file__).parents[1] / "config"
 BODY = b"x" * 1_000
+PAGE = bytes(8_192)
 TEXT = """---
 title: 关于举办第{n}期版权培训班的通知
 column: notices
@@ -213,14 +216,23 @@ async def _bare(connection: psycopg.AsyncConnection[Any], receiver: Receiver) ->
     return await came - answered
 
 
+def _disk(file: int) -> float:
+    """Of one page of a write-ahead log, written and safe."""
+    began = time.perf_counter()
+    os.pwrite(file, PAGE, 0)
+    os.fdatasync(file)
+    return time.perf_counter() - began
+
+
 async def _measure(folder: Path, ours: str, theirs: str, rounds: int) -> dict[str, Any]:
-    times: dict[str, list[float]] = {"ours": [], "procrastinate": [], "bare": []}
+    times: dict[str, list[float]] = {"ours": [], "procrastinate": [], "bare": [], "disk": []}
     async with contextlib.AsyncExitStack() as stack:
         receiver = await stack.enter_async_context(receiving())
         configure(folder, receiver.port)
         app = await stack.enter_async_context(open_app(_settings(str(folder), ours)))
         jobs = await stack.enter_async_context(procrastinate_app(theirs).open_async())
         await jobs.schema_manager.apply_schema_async()
+        page = stack.enter_context(open(folder / "page", "wb"))  # noqa: SIM115
         connection = await stack.enter_async_context(
             await psycopg.AsyncConnection.connect(theirs, autocommit=True)
         )
@@ -230,6 +242,7 @@ async def _measure(folder: Path, ours: str, theirs: str, rounds: int) -> dict[st
             times["ours"].append(await _ours(app, receiver, number))
             times["procrastinate"].append(await _theirs(jobs, receiver))
             times["bare"].append(await _bare(connection, receiver))
+            times["disk"].append(_disk(page.fileno()))
     return {name: _spread(found[WARM_UP:]) for name, found in times.items()} | {"rounds": rounds}
 
 

@@ -122,12 +122,13 @@ def run_checklist(quick: bool) -> Section:
 
 def run_latency(quick: bool) -> Section:
     result = latency.run(20) if quick else latency.run()
-    ours, theirs, bare = (result[name] for name in ("ours", "procrastinate", "bare"))
+    ours, theirs, bare, disk = (result[name] for name in ("ours", "procrastinate", "bare", "disk"))
     rows = [
         Row("p50, to Procrastinate", _ms(ours["p50"]), _ms(theirs["p50"]), ours["p50"] / theirs["p50"]),
         Row("p99, to Procrastinate", _ms(ours["p99"]), _ms(theirs["p99"]), ours["p99"] / theirs["p99"]),
         Row("p99, to 100 ms", _ms(ours["p99"]), "100.0 ms", ours["p99"] / 100, ("at most", 1)),
         Row("p50 of a NOTIFY and a bare request", _ms(bare["p50"])),
+        Row("p99 of one write to the disk", _ms(disk["p99"])),
     ]
     noise = ", ".join(f"{name} {_ms(result[name]['noise'])}" for name in ("ours", "procrastinate", "bare"))
     note = (

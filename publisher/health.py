@@ -131,10 +131,9 @@ class Health:
     async def oldest_due(self, now: int) -> dict[str, float]:
         """channel -> seconds its oldest delivery has been due; channels that are parked on purpose left out, and
         those that rest until their quota or their next probe."""
-        scopes = {s.scope for s in await self._store.channels.switches()}
+        states, scopes = await self._store.channels.hindrances(now=now)
         if "all" in scopes or any(s.startswith("column:") for s in scopes):
             return {}
-        states = await self._store.channels.unwell(now=now)
         parked = {n for n, s in states.items() if s.paused or s.closed or s.held_until > now or s.silent_until > now}
         parked |= set(spent(await self._store.quotas.left(self._quotas(), now=now)))
         names = [n for n in self._names if n not in parked and f"channel:{n}" not in scopes]

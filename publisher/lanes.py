@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from channels.contract import Channel
@@ -24,6 +25,26 @@ class Pace:
     ahead: int = 4
     lease: int = 30 * SECOND
     drain_seconds: float = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """What must not leave, as the database last said: of single accounts, of single columns, or anything at all."""
+
+    channels: frozenset[str] = frozenset()
+    columns: frozenset[str] = frozenset()
+    everything: bool = False
+
+    @classmethod
+    def by(cls, states: Mapping[str, ChannelState], scopes: Set[str], now: int) -> Shut:
+        """`scopes` are of the switches that are on."""
+        unfit = {n for n, s in states.items() if s.paused or s.closed or s.held_until > now}
+        unfit |= {s.removeprefix("channel:") for s in scopes if s.startswith("channel:")}
+        columns = {s.removeprefix("column:") for s in scopes if s.startswith("column:")}
+        return cls(frozenset(unfit), frozenset(columns), "all" in scopes)
+
+    def keeps(self, claimed: Claimed) -> bool:
+        return self.everything or claimed.channel in self.channels or claimed.column in self.columns
 
 
 class Lane:

@@ -51,11 +51,14 @@ class Releaser(Loop):
 
     async def step(self) -> float:
         """Releases what is due; answers the seconds until the next look."""
-        due = await self._store.items.due(now=self._reached(), limit=AT_ONCE + len(self._stuck))
+        limit = AT_ONCE + len(self._stuck)
+        due = await self._store.items.due(now=self._reached(), limit=limit)
         done = [await self._guarded_release(revision) for revision in due]
         self._stuck = {revision.id for revision, well in zip(due, done, strict=True) if not well}
-        if due:
-            return 0.0 if all(done) else BACKOFF_SECONDS
+        if self._stuck:
+            return BACKOFF_SECONDS
+        if len(due) == limit:
+            return 0.0
         at = await self._store.items.next_due()
         return IDLE_SECONDS if at is None else min(max((at - self._reached()) / SECOND, 0.0), IDLE_SECONDS)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from channels.registry import kinds
-from content_queue.store import Conflict, Process
+from content_queue.store import Conflict, Process, Work
 from publisher.app import App, Transports, build_channels
 from publisher.checkups import Checkups
 from publisher.clock import SECOND
@@ -136,8 +136,11 @@ class Service:
         reconciler = Reconciler(app.store, channels, posts, app.clock, observe=self.metrics.settlement)
         self.worker = worker
         checkups = Checkups(app.store, channels, app.clock)
+        app.store.wake.subscribe(worker.wake, Work.DELIVER)
+        app.store.wake.subscribe(worker.told)
+        app.store.wake.subscribe(releaser.wake, Work.RELEASE)
+        app.store.wake.subscribe(reconciler.wake)
         for part in (worker, releaser, reconciler, checkups):
-            app.store.wake.subscribe(part.wake)
             self._stoppers.append(part.stop)
             self._tasks.append(asyncio.create_task(part.run(), name=type(part).__name__))
 
@@ -153,7 +156,7 @@ class Service:
         self._stack.callback(renditions.close)
         await renditions.refresh()
         refresher = Refresher(renditions)
-        app.store.wake.subscribe(refresher.wake)
+        app.store.wake.subscribe(refresher.wake, Work.SHOW)
         self._stoppers.append(refresher.stop)
         self._tasks.append(asyncio.create_task(refresher.run(), name="Refresher"))
         listening = app.workshop.channels()

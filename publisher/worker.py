@@ -10,15 +10,16 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from channels.contract import Channel, Operation, Post
 from channels.leaving import passing
 from channels.verdicts import Deferred, Receipt, Rejected, Verdict
-from content_queue.model import ChannelState, Claimed
+from content_queue.model import Claimed
 from content_queue.store import Store
 from publisher.clock import SECOND, Clock
 from publisher.delivery import Judgement, holds, judge, may_send, must_start_first, resendable, send, shuts, timing
-from publisher.lanes import Lane, Pace
+from publisher.lanes import Lane, Pace, Shut
 from publisher.posts import HashMismatch, Posts
 
 log = logging.getLogger(__name__)
@@ -59,8 +60,9 @@ class Worker:
         self._record_limit = RECORD_LIMIT
         self._finished = asyncio.Event()
         self._runners: set[asyncio.Task[None]] = set()
-        self._shut: tuple[set[str], set[str], bool] = (set(), set(), False)
+        self._shut = Shut()
         self._refreshed = 0.0
+        self._told = False
         self._quotas = {n: q for n, lane in self._lanes.items() if (q := lane.allowances.sending)}
         self.keyed = frozenset((n, o) for n, c in channels.items() for o in resendable(c.capabilities))
 
@@ -68,6 +70,11 @@ class Worker:
 
     def wake(self) -> None:
         self._wake.set()
+
+    def told(self) -> None:
+        """Wakes it to look at pauses and switches as well."""
+        self._told = True
+        self.wake()
 
     @property
     def in_hand(self) -> int:
@@ -151,11 +158,10 @@ class Worker:
 
         A channel with nothing in hand may always take one, so that others, hanging, cannot starve it.
         """
-        resting, _, everything = self._shut
-        if everything or self._stopping:
+        if self._shut.everything or self._stopping:
             return {}
         ahead, at, now = self._pace.ahead, time.monotonic(), self._clock()
-        fit = [lane for n, lane in self._lanes.items() if n not in resting and lane.may_claim(now)]
+        fit = [lane for n, lane in self._lanes.items() if n not in self._shut.channels and lane.may_claim(now)]
         rooms = {lane.name: lane.room(ahead, at) for lane in fit if lane.hungry(ahead, at)}
         stuck = min(sum(lane.stuck(at) for lane in self._lanes.values()), self._pace.in_hand // 2)
         left = self._pace.in_hand - self.in_hand + stuck
@@ -170,15 +176,11 @@ class Worker:
 
     async def _refresh(self) -> None:
         """What is paused, held, closed or stopped; claims of those that have not left are given back."""
-        if time.monotonic() - self._refreshed < REFRESH_SECONDS / 4:
+        if time.monotonic() - self._refreshed < (REFRESH_SECONDS / 4 if self._told else REFRESH_SECONDS):
             return
-        states = await self._store.channels.unwell(now=self._clock())
-        scopes = {s.scope for s in await self._store.channels.switches()}
-        now = self._clock()
-        names = {n for n, s in states.items() if _unfit(s, now)}
-        names |= {s.removeprefix("channel:") for s in scopes if s.startswith("channel:")}
-        columns = {s.removeprefix("column:") for s in scopes if s.startswith("column:")}
-        self._shut = (names, columns, "all" in scopes)
+        self._told = False
+        states, scopes = await self._store.channels.hindrances(now=self._clock())
+        self._shut = Shut.by(states, scopes, self._clock())
         self._refreshed = time.monotonic()
         for name, lane in self._lanes.items():
             lane.known(states.get(name))
@@ -190,10 +192,9 @@ class Worker:
             await self._give_back(back)
 
     def _is_shut(self, claimed: Claimed) -> bool:
-        names, columns, everything = self._shut
         lane = self._lanes[claimed.channel]
         shutting = lane.shutting > 0 or (lane.broken and not claimed.probe)
-        return everything or shutting or claimed.channel in names or claimed.column in columns
+        return shutting or self._shut.keeps(claimed)
 
     async def _give_back(self, claims: list[Claimed]) -> None:
         """Never raises: what cannot be given back now is taken back when its lease runs out."""
@@ -359,7 +360,7 @@ class Worker:
             self._refreshed = 0.0
         if shuts(judgement):
             lane.shutting -= 1
-            self._shut[0].add(outcome.channel)
+            self._shut = replace(self._shut, channels=self._shut.channels | {outcome.channel})
             self._refreshed = 0.0
         evidence = outcome.evidence
         try:
@@ -394,7 +395,3 @@ def _emptied(queue: deque[Claimed]) -> list[Claimed]:
     held = list(queue)
     queue.clear()
     return held
-
-
-def _unfit(state: ChannelState, now: int) -> bool:
-    return state.paused or state.closed or state.held_until > now

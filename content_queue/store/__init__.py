@@ -34,7 +34,7 @@ from content_queue.store.shelf import Shelf, Shown
 from content_queue.store.signs import AccountSigns, Held, Signs, SignsNow, Unsettled
 from content_queue.store.tokens import Kept, Tokens
 from content_queue.store.turns import Turns
-from content_queue.store.wake import Wake
+from content_queue.store.wake import Wake, Work
 
 __all__ = [
     "INTERNAL_COLUMN",
@@ -87,6 +87,7 @@ __all__ = [
     "Unsettled",
     "Wake",
     "Witness",
+    "Work",
     "revision_marks",
 ]
 

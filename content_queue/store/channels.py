@@ -39,9 +39,11 @@ class Channels:
 
     async def unwell(self, *, now: int) -> dict[str, ChannelState]:
         """Those that something keeps, or may soon keep, from publishing: few, whatever the number of channels."""
-        kept = _c.paused | _c.closed | (_c.held_until > now) | (_c.failures > 0)
-        q = select(channels).where(kept)
-        return await self._db.read(lambda c: {r.name: _state(r) for r in c.execute(q)})
+        return await self._db.read(_unwell, now)
+
+    async def hindrances(self, *, now: int) -> tuple[dict[str, ChannelState], set[str]]:
+        """`unwell`, and the scopes of the switches that are on."""
+        return await self._db.read(lambda c: (_unwell(c, now), stopped_scopes(c)))
 
     async def pause(self, name: str, *, reason: str, actor: str, now: int) -> None:
         """Its deliveries stay where they are. Pausing twice is harmless."""
@@ -78,6 +80,11 @@ class Channels:
 
 def stopped_scopes(connection: Connection) -> set[str]:
     return set(connection.execute(select(switches.c.scope)).scalars())
+
+
+def _unwell(connection: Connection, now: int) -> dict[str, ChannelState]:
+    kept = _c.paused | _c.closed | (_c.held_until > now) | (_c.failures > 0)
+    return {r.name: _state(r) for r in connection.execute(select(channels).where(kept))}
 
 
 def _state(row: Any) -> ChannelState:

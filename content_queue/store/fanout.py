@@ -31,7 +31,7 @@ from content_queue.store.log import Line, append, line
 from content_queue.store.lookback import watch_links
 from content_queue.store.rows import deliveries_of, delivery_by_id, revision_by_id, revisions_of
 from content_queue.store.settling import SETTLED, WATCHED
-from content_queue.store.wake import wake
+from content_queue.store.wake import Work, wake
 from content_queue.tables import deliveries, fanouts, items
 
 _d = deliveries.c
@@ -139,15 +139,8 @@ def release(
     revision = revision_by_id(connection, revision_id)
     if revision.state is not RevisionState.APPROVED:
         raise Conflict("Revision {number} of {item} is {state}, not approved.", **revision.facts)
-    for older in revisions_of(connection, revision.item_id):
-        if older.state is RevisionState.RELEASED:
-            move(connection, older, RevisionEvent.SUPERSEDE, now, actor, by=revision.number)
-    held = standing(connection, revision.item_id)
-    _end_watch(connection, revision.item_id)
+    held = _take_over(connection, revision, now, actor) if revision.number > 1 else {}
     plans = []
-    for here in held.values():
-        cancel(connection, here.waiting, now, actor, f"revision {revision.number} takes its place")
-        end_tasks(connection, here.tasks, now, actor)
     for name in dict.fromkeys([*names, *(n for n, s in held.items() if s.maybe_out)]):
         here = held.get(name, NOTHING)
         basis = here.out.id if here.out else None
@@ -155,12 +148,25 @@ def release(
         plans.append(Plan(name, "edit" if here.maybe_out else "publish", basis, after))
     made = _insert(connection, revision, plans, now, note=revision.note)
     watch_links(connection, revision, links, now)
-    wake(connection)
+    wake(connection, Work.DELIVER)
     operations = {plan.channel: plan.operation for plan in plans}
     facts = {"deliveries": made, "operations": operations, **facts}
     move(connection, revision, RevisionEvent.RELEASE, now, actor, **facts)
     append(connection, doubting.release_in_doubt(connection, made.values(), revision, item.created_at, dropped, now))
     return made
+
+
+def _take_over(connection: Connection, revision: Revision, now: int, actor: str) -> dict[str, Standing]:
+    """Ends what earlier revisions of the item left to do; what every channel holds of them."""
+    for older in revisions_of(connection, revision.item_id):
+        if older.state is RevisionState.RELEASED:
+            move(connection, older, RevisionEvent.SUPERSEDE, now, actor, by=revision.number)
+    held = standing(connection, revision.item_id)
+    _end_watch(connection, revision.item_id)
+    for here in held.values():
+        cancel(connection, here.waiting, now, actor, f"revision {revision.number} takes its place")
+        end_tasks(connection, here.tasks, now, actor)
+    return held
 
 
 def withdraw(connection: Connection, item_id: str, reason: str, note: str, now: int, actor: str) -> dict[str, int]:

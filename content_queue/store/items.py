@@ -15,7 +15,7 @@ from content_queue.states import REVISION_TABLE, RevisionEvent, RevisionState, f
 from content_queue.store.engine import NO_ITEM, NO_REVISION, Conflict, Database, Forbidden, Unknown
 from content_queue.store.log import append, line
 from content_queue.store.rows import REVISION_COLUMNS, as_revision, revision_by_id, revisions_of
-from content_queue.store.wake import wake
+from content_queue.store.wake import Work, wake
 from content_queue.tables import acceptances, items, replies, revisions, signoffs
 
 _r = revisions.c
@@ -317,7 +317,7 @@ def _sign(connection: Connection, signoff: Signoff, stages: tuple[str, ...], act
     append(connection, [line(signoff.at, "signed", actor, item=revision.item_id, person=signoff.person, **facts)])
     if {s.stage for s in signed} | {signoff.stage} >= set(stages):
         move(connection, revision, RevisionEvent.APPROVE, signoff.at, actor, hash=revision.content_hash)
-        wake(connection)
+        wake(connection, Work.RELEASE)
     return revision_by_id(connection, revision.id)
 
 

@@ -74,8 +74,9 @@ class Lookback:
 
 def watch_links(connection: Connection, revision: Revision, links: Sequence[str], now: int) -> None:
     """Inside the release: the links of this revision take the place of the older one's."""
-    older = (_l.item_id == revision.item_id, _l.due_at.is_not(None))
-    connection.execute(update(link_checks).where(*older).values(due_at=None))
+    if revision.number > 1:
+        older = (_l.item_id == revision.item_id, _l.due_at.is_not(None))
+        connection.execute(update(link_checks).where(*older).values(due_at=None))
     if links:
         own = {"item_id": revision.item_id, "revision_id": revision.id, "due_at": now + FIRST_LOOK}
         connection.execute(insert(link_checks), [{**own, "url": url} for url in dict.fromkeys(links)])

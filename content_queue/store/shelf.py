@@ -13,7 +13,7 @@ from content_queue.model import Revision, ShelfRow
 from content_queue.store.engine import Database, Unknown
 from content_queue.store.items import lock_item
 from content_queue.store.rows import REVISION_COLUMNS, as_revision, insert_or_skip, revisions_of
-from content_queue.store.wake import wake
+from content_queue.store.wake import Work, wake
 from content_queue.tables import meta, revisions, shelf
 
 _s = shelf.c
@@ -97,7 +97,7 @@ def _bump(connection: Connection) -> int:
     changed = connection.execute(
         update(meta).where(meta.c.key == VERSION).values(value=meta.c.value + 1).returning(meta.c.value)
     )
-    wake(connection)
+    wake(connection, Work.SHOW)
     return int(changed.scalar_one())
 
 

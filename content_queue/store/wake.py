@@ -1,7 +1,8 @@
 """Wake-up: whoever waits for work hears of a commit at once, from this process or another.
 
-PostgreSQL: LISTEN/NOTIFY on a connection of its own. SQLite: `PRAGMA data_version`, which changes with every
-commit of any other connection and costs a few microseconds to read.
+PostgreSQL: LISTEN/NOTIFY on a connection of its own; the notice says what there is to do, so that a release does not
+set every loop of every process reading at once. SQLite: `PRAGMA data_version`, which changes with every commit of any
+other connection, costs a few microseconds to read and does not say what changed: everybody is woken.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from enum import StrEnum
 
 import psycopg
 from psycopg import conninfo
@@ -24,10 +26,19 @@ RECONNECT_SECONDS = 1.0
 LISTEN_SECONDS = 1.0  # how long the listener may take to notice that it should end
 
 
-def wake(connection: Connection) -> None:
-    """Tells every waiting process, when the caller's transaction commits."""
+class Work(StrEnum):
+    """What a commit leaves to do."""
+
+    RELEASE = "release"
+    DELIVER = "deliver"
+    SHOW = "show"
+    ANY = ""
+
+
+def wake(connection: Connection, work: Work = Work.ANY) -> None:
+    """Tells every process that waits for such work, when the caller's transaction commits."""
     if connection.dialect.name != "sqlite":
-        connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": CHANNEL})
+        connection.execute(text("SELECT pg_notify(:channel, :work)"), {"channel": CHANNEL, "work": work.value})
 
 
 class Wake:
@@ -35,13 +46,14 @@ class Wake:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[tuple[Callable[[], None], frozenset[str]]] = []
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
-    def subscribe(self, callback: Callable[[], None]) -> None:
-        self._callbacks.append(callback)
+    def subscribe(self, callback: Callable[[], None], *works: Work) -> None:
+        """Hears of `works`, and of what may be any work."""
+        self._callbacks.append((callback, frozenset(works)))
 
     async def start(self) -> None:
         if self._db.is_sqlite:
@@ -60,9 +72,11 @@ class Wake:
         if self._thread:
             await asyncio.to_thread(self._thread.join)
 
-    def _call(self) -> None:
-        for callback in self._callbacks:
-            callback()
+    def _call(self, works: Iterable[str] = (Work.ANY,)) -> None:
+        told = frozenset(works)
+        for callback, wanted in self._callbacks:
+            if Work.ANY in told or told & wanted:
+                callback()
 
     async def _poll(self) -> None:
         with contextlib.closing(sqlite3.connect(self._db.url.database or "", timeout=30)) as raw:
@@ -91,5 +105,5 @@ class Wake:
 
     def _hear(self, connection: psycopg.Connection, loop: asyncio.AbstractEventLoop) -> None:
         while not self._stop.is_set():
-            if any(True for _ in connection.notifies(timeout=LISTEN_SECONDS, stop_after=1)):
-                loop.call_soon_threadsafe(self._call)
+            if works := {notice.payload for notice in connection.notifies(timeout=LISTEN_SECONDS, stop_after=1)}:
+                loop.call_soon_threadsafe(self._call, works)
