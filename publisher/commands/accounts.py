@@ -10,6 +10,7 @@ from publisher.commands.base import Command, command, opened, unknown_name
 from publisher.commands.failures import Exit
 from publisher.commands.out import Out, stamp
 from publisher.commands.words import reason
+from publisher.measures import named
 from publisher.texts import mark
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _say(out: Out, check: AccountCheck) -> None:
     else:
         out.say("{channel}: the account answers", channel=check.name, style="green")
         for key, value in check.facts.items():
-            out.line(f"    {key}: {value}")
+            out.line(f"    {out.of(named(key))}: {out.of(named(value))}")
 
 
 COMMANDS: tuple[Command, ...] = (check_accounts,)

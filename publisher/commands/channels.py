@@ -16,6 +16,7 @@ from publisher.commands.base import Command, command, opened, unknown_name
 from publisher.commands.out import Out, stamp
 from publisher.commands.switches import say_stopped, switch_view
 from publisher.commands.words import reason
+from publisher.measures import named
 from publisher.texts import Text, bilingual, mark
 from publisher.wellness import Wellness, days_left, said, wellness
 
@@ -222,7 +223,7 @@ def _beneath(out: Out, one: One) -> list[str]:
     for rule in one.rules:
         left = one.left.get(rule.name, rule.limit)
         if left <= rule.limit * LOW:
-            lines.append(out.words("{rest} left of {quota}", rest=left, quota=rule.name))
+            lines.append(out.words("{rest} left of {quota}", rest=left, quota=named(rule.name)))
     return lines
 
 
@@ -252,7 +253,7 @@ def _look(out: Out, one: One) -> str:
     state = one.state
     if state.checked_at is None or state.facts.get("check") == "none":
         return ""
-    facts = "; ".join(f"{key}: {value}" for key, value in state.facts.items())
+    facts = "; ".join(f"{out.of(named(key))}: {out.of(named(value))}" for key, value in state.facts.items())
     found = out.of(reason(state.check_reason)) if state.check_reason else facts
     return "  ".join(part for part in (out.time(state.checked_at), found) if part)
 
@@ -269,7 +270,7 @@ def _show_numbers(out: Out, one: One) -> None:
     )
     for rule in one.rules:
         left = one.left.get(rule.name, rule.limit)
-        out.say("  {quota}: {left} left of {limit}", quota=rule.name, left=left, limit=rule.limit)
+        out.say("  {quota}: {left} left of {limit}", quota=named(rule.name), left=left, limit=rule.limit)
     if one.channel is not None:
         told = abilities(one.channel)
         for ability in ("edit", "recall", "look"):

@@ -491,7 +491,7 @@ async def test_an_account_without_the_right_is_paused(here: World) -> None:
 
 async def test_a_check_tells_what_is_left_and_no_secret(here: World) -> None:
     facts = (await here.channel().check()).facts
-    assert facts["left_today"] == "100 of 100"
+    assert facts["left_today"] == "100/100"
     assert SECRET not in str(facts)
 
 

@@ -176,7 +176,7 @@ class WeChatOfficial:
         quota = reply.get("quota")
         if not isinstance(quota, dict):
             return {}
-        return {"left_today": f"{quota.get('remain', '?')} of {quota.get('daily_limit', '?')}"}
+        return {"left_today": f"{quota.get('remain', '?')}/{quota.get('daily_limit', '?')}"}
 
 
 def capabilities(settings: Settings) -> Capabilities:
