@@ -120,6 +120,16 @@ PARKED = 2**62
 
 
 @dataclass(frozen=True, slots=True)
+class Stray:
+    """An older request on the same item and channel whose outcome was in doubt: the platform may still carry it out.
+    It left at `left_by` or before. `seen`: its post is known to be out, so that only a repeat of it can be meant."""
+
+    operation: str
+    seen: bool
+    left_by: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """A delivery in a worker's hand. `token` fences every later move.
 
@@ -128,7 +138,8 @@ class Claimed:
     idempotency key began to count (None: at the making), `doubted` says that an earlier attempt may have put it out.
     `probe`: the account gave no answers and this one finds out whether it does again. `counted` are the quotas it was
     counted in, with the slice of each; then it leaves before `leave_by` or is given back.
-    `shown` (recalls only) are the receipts of everything of the item that was put out there, oldest first.
+    `shown` (recalls only) are the receipts of everything of the item that was put out there, oldest first; `strays`
+    (recalls only) what may still put it out again behind its back.
     """
 
     id: int
@@ -150,6 +161,7 @@ class Claimed:
     counted: tuple[tuple[str, int], ...] = ()
     leave_by: int | None = None
     shown: tuple[tuple[str, str], ...] = ()
+    strays: tuple[Stray, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

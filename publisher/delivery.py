@@ -25,6 +25,7 @@ STORED_CHARACTERS = 4_000  # of each thing a platform said: far above every know
 EVENTS: Mapping[str, tuple[DeliveryEvent, ...]] = MappingProxyType(
     {
         "receipt": (E.ACCEPT,),
+        "unbelieved": (E.LOSE,),
         "rejected": (E.REJECT,),
         "deferred": (E.DEFER,),
         "exhausted": (E.EXHAUST,),
@@ -53,6 +54,14 @@ def idempotency_key(item_id: str, revision: int, account: str, operation: str) -
     """Derived, not drawn: the same four give the same key for ever. 40 hex digits after `gb_`."""
     joined = "\x00".join((item_id, str(revision), account, operation)).encode()
     return "gb_" + hashlib.sha256(joined).hexdigest()[:40]
+
+
+def key_of(claimed: Claimed) -> str:
+    """A recall that somebody or a look had made once more has a key of its own: as a repeat of the first, which was
+    undone or never told, the platform would drop it."""
+    once_more = claimed.operation == Operation.RECALL and (claimed.key_since or 0) > claimed.created_at
+    operation = f"{claimed.operation}\x00{claimed.key_since}" if once_more else claimed.operation
+    return idempotency_key(claimed.item_id, claimed.revision, claimed.channel, operation)
 
 
 def must_start_first(capabilities: Capabilities, operation: str) -> bool:
@@ -128,6 +137,10 @@ def judge(
     counted = not isinstance(answer, Suspended)
     attempts = claimed.attempts + counted
     row, due = _row(claimed, answer, capabilities, attempts, now, chance)
+    until = _undone_until(claimed, answer, capabilities, (evidence or {}).get("began", now))
+    sign = sign_of(answer)
+    if until is not None:
+        row, answer = "unbelieved", _not_yet(answer)
     begun = not must_start_first(capabilities, claimed.operation)
     events, state = _moves(row, begun)
     receipt = answer if isinstance(answer, Receipt) else None
@@ -155,10 +168,10 @@ def judge(
         url=_storable(receipt.url) if receipt else "",
         reason=reason,
         awaits=awaits,
-        look_at=doubts.next_look(capabilities, 0, now) if doubtful or awaits is Awaits.PLATFORM else None,
-        deadline_at=_deadline(claimed.operation, state, awaits, now),
+        look_at=until or (doubts.next_look(capabilities, 0, now) if doubtful or awaits is Awaits.PLATFORM else None),
+        deadline_at=_deadline(claimed.operation, state, awaits, until or now),
         evidence=facts,
-        sign=sign_of(answer),
+        sign=sign,
         visible=receipt is not None and not awaits and claimed.operation != Operation.RECALL,
         probe=claimed.probe,
     )
@@ -172,6 +185,29 @@ def _deadline(operation: str, state: DeliveryState, awaits: Awaits, now: int) ->
     if state is DeliveryState.FAILED and operation != Operation.PUBLISH:
         return doubts.deadline(Awaits.PERSON, now)
     return doubts.deadline(awaits, now)
+
+
+# Said by us, not by the platform: nothing was sent.
+_OUR_OWN = frozenset({"cannot_recall", "hash_mismatch"})
+
+
+def _undone_until(
+    claimed: Claimed, answer: Receipt | Verdict | Exception, capabilities: Capabilities, began: int
+) -> int | None:
+    """None, or until when a platform's word on a recall proves nothing: what it takes down, or does not find, an older
+    request of doubtful outcome may still put up."""
+    if claimed.operation != Operation.RECALL:
+        return None
+    if isinstance(answer, Rejected):
+        told = not (answer.gone or answer.reason in _OUR_OWN)
+    else:
+        told = isinstance(answer, Receipt) and not answer.awaits
+    return doubts.believed_from(claimed, capabilities, began) if told else None
+
+
+def _not_yet(answer: object) -> OutcomeUnknown:
+    said = answer.reason if isinstance(answer, Rejected) else ""
+    return OutcomeUnknown(doubts.MAY_RETURN, f"the answer was {said}" if said else "")
 
 
 @cache

@@ -14,7 +14,7 @@ from channels.contract import Asset, Operation, Post
 from channels.verdicts import Receipt
 from content_queue.model import Claimed, Revision
 from publisher.content import Attachment, Content, Image, content_hash
-from publisher.delivery import idempotency_key
+from publisher.delivery import key_of
 from publisher.editions import edition_of, words
 
 KEPT = 512  # revisions whose posts are kept ready; a fan-out to many channels builds the post once
@@ -122,7 +122,7 @@ def for_channel(post: Post, claimed: Claimed, wording: str = "") -> Post:
     own = object.__new__(Post)
     own.__dict__.update(post.__dict__)
     own.__dict__.update(
-        key=idempotency_key(claimed.item_id, claimed.revision, claimed.channel, claimed.operation),
+        key=key_of(claimed),
         operation=Operation(claimed.operation),
         remote=Receipt(*claimed.basis) if claimed.basis else None,
         reason=claimed.cause,

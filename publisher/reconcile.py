@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from channels.contract import Channel, Confirmable, Editable, Operation, Presence, Sighting
+from channels.contract import Channel, Confirmable, Editable, Idempotency, Operation, Presence, Recallable, Sighting
 from channels.verdicts import Awaits, Deferred, Receipt, Verdict
 from content_queue.model import Delivery
 from content_queue.states import DeliveryState
@@ -95,7 +95,10 @@ class Reconciler(Loop):
 
     async def _settle(self, look: Look) -> None:
         channel = self._channels[look.delivery.channel]
-        if not isinstance(channel, Confirmable):
+        if _unbelieved(look) and _shows_nothing(channel) and _may_repeat(channel):
+            await self._repeat(look, Sighting(Presence.UNKNOWN, detail="cannot_look"))
+            return
+        if not isinstance(channel, Confirmable) or (_unbelieved(look) and not isinstance(channel, Recallable)):
             await self._put_off(look, None, "cannot_look")
             return
         began = self._clock()
@@ -161,11 +164,12 @@ class Reconciler(Loop):
         delivery = look.delivery
         if delivery.operation == Operation.RECALL:  # a recall is there when its post is not, whoever removed it
             presence = _FOR_A_RECALL[presence]
+        capabilities = self._channels[delivery.channel].capabilities
         if presence is Presence.LIVE:
-            return Seen.FOUND
+            until = doubts.undone_until(look.claimed, capabilities)  # what is gone may come back until then
+            return Seen.FOUND if until is None or looked_at >= until else Seen.NOTHING
         if presence is Presence.REFUSED:
             return Seen.REFUSED
-        capabilities = self._channels[delivery.channel].capabilities
         if delivery.state is DeliveryState.CONFIRMED:
             return Seen.ABSENT if presence is Presence.ABSENT else Seen.NOTHING
         proven = presence is Presence.ABSENT and doubts.proves_absence(capabilities, look.since, looked_at)
@@ -173,6 +177,8 @@ class Reconciler(Loop):
 
     async def _record(self, look: Look, sighting: Sighting, outcome: Seen, now: int) -> bool:
         looks, delivery, detail = self._store.looks, look.delivery, sighting.detail
+        if outcome is not Seen.FOUND and _unbelieved(look) and self._is_to_be_repeated(look, sighting):
+            return await self._repeat(look, sighting)
         if delivery.state is DeliveryState.CONFIRMED:
             return await self._record_watched(look, sighting, outcome, now)
         if outcome is Seen.FOUND:
@@ -188,6 +194,18 @@ class Reconciler(Loop):
         at = doubts.next_look(self._channels[delivery.channel].capabilities, delivery.looks, now)
         return await looks.later(look, look_at=at, detail=detail or str(sighting.presence), now=now)
 
+    def _is_to_be_repeated(self, look: Look, sighting: Sighting) -> bool:
+        """It can be seen again; or nothing could be seen, and a repeat does no harm."""
+        blind = sighting.presence is Presence.UNKNOWN and _may_repeat(self._channels[look.delivery.channel])
+        return blind or sighting.presence is Presence.LIVE
+
+    async def _repeat(self, look: Look, sighting: Sighting) -> bool:
+        """Takes down once more what may have come back, at once and under a key of its own."""
+        place = sighting.receipt or Receipt("")
+        facts = {"reason": doubts.MAY_RETURN, "detail": sighting.detail or str(sighting.presence)}
+        now = self._clock()
+        return await self._store.looks.again(look, remote_id=place.remote_id, url=place.url, **facts, now=now)
+
     def _watch_at(self, delivery: Delivery, now: int) -> int | None:
         decides = delivery.awaits == Awaits.PLATFORM and delivery.operation != Operation.RECALL
         able = isinstance(self._channels[delivery.channel], Confirmable)
@@ -201,3 +219,21 @@ class Reconciler(Loop):
         blind = sighting.presence is Presence.UNKNOWN and look.delivery.look_at is not None
         at = (doubts.watch_again if blind else doubts.next_watch)(look.since, now)
         return await self._store.looks.watch(look, look_at=at)
+
+
+def _unbelieved(look: Look) -> bool:
+    """A recall that was answered while an older request could still undo it."""
+    delivery = look.delivery
+    in_doubt = delivery.operation == Operation.RECALL and delivery.state is DeliveryState.IN_DOUBT
+    return in_doubt and delivery.reason == doubts.MAY_RETURN
+
+
+def _may_repeat(channel: Channel) -> bool:
+    """A follow-up said twice would be two."""
+    repeatable = channel.capabilities.of(Operation.RECALL) is not Idempotency.NONE
+    return repeatable and isinstance(channel, Recallable)
+
+
+def _shows_nothing(channel: Channel) -> bool:
+    """Where a recall is a message with a key of its own, a look sees whether it came, not what came after it."""
+    return channel.capabilities.of(Operation.RECALL) is Idempotency.KEYED or not isinstance(channel, Confirmable)

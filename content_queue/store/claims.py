@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from content_queue.breaker import FAILURES
 from content_queue.model import Claimed
-from content_queue.store import breaker, dialects, fanout, quotas
+from content_queue.store import breaker, dialects, fanout, quotas, strays
 from content_queue.store.channels import stopped_scopes
 from content_queue.store.dialects import Claim, ClaimedRow
 from content_queue.store.log import append, line
@@ -45,9 +45,8 @@ def claim(
         _claimed(r, asked, bases, r.channel in probes, spent.slices(r.channel, counted, asked.now), spent)
         for r, counted in rows
     ]
-    return [
-        replace(c, shown=shown.get((c.item_id, c.channel), ())) if c.operation == "recall" else c for c in made
-    ]
+    made = [replace(c, shown=shown.get((c.item_id, c.channel), ())) if c.operation == "recall" else c for c in made]
+    return strays.with_places(connection, strays.with_strays(connection, made))
 
 
 def _requests(row: ClaimedRow, shown: Shown) -> int:

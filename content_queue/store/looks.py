@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, select, text, update
 
 from content_queue.model import Claimed, Delivery
 from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow
-from content_queue.store import breaker, fanout
+from content_queue.store import breaker, fanout, strays
 from content_queue.store.engine import Conflict, Database, Forbidden
 from content_queue.store.items import lock_item
 from content_queue.store.log import append, line
@@ -68,6 +68,11 @@ class Looks:
         """Proven not to be out: in doubt -> sent again at `due_at` (None: given up), or cancelled when something newer
         takes its place."""
         return await self._db.write(_absent, look, due_at, detail, now)
+
+    async def again(self, look: Look, *, remote_id: str, url: str, reason: str, detail: str, now: int) -> bool:
+        """A recall in doubt is made once more, now and under a key of its own: in doubt -> waiting. `remote_id` and
+        `url` are where the post was seen ("": nowhere). False when somebody else was first."""
+        return await self._db.write(_again, look, remote_id, url, reason, detail, now)
 
     async def refused(self, look: Look, *, reason: str, detail: str, deadline_at: int | None, now: int) -> bool:
         """The platform took it first and then turned it down: -> failed. `deadline_at` is when a person should have
@@ -147,7 +152,9 @@ def _looks(connection: Connection, wanted: Any) -> list[Look]:
     based = select(_d.id, _d.remote_id, _d.url).where(_d.id.in_(ids))
     bases = {r.id: (r.remote_id, r.url) for r in connection.execute(based)} if ids else {}
     shown = fanout.receipts(connection, [r.item_id for r in rows if r.operation == "recall"])
-    return [_look(row, bases, shown) for row in rows]
+    found = [_look(row, bases, shown) for row in rows]
+    told = strays.with_strays(connection, [look.claimed for look in found])
+    return [Look(look.delivery, claimed) for look, claimed in zip(found, told, strict=True)]
 
 
 def _look(
@@ -231,6 +238,19 @@ def _absent(connection: Connection, look: Look, due_at: int | None, detail: str,
     facts = {**_facts(delivery, after, detail), "reason": values.get("reason", "")}
     lines = [line(now, "absent", NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)]
     append(connection, lines + fanout.settle_dependents(connection, {delivery.id: after}, now))
+    wake(connection)
+    return True
+
+
+def _again(connection: Connection, look: Look, remote_id: str, url: str, reason: str, detail: str, now: int) -> bool:
+    delivery = _still(connection, look)
+    if delivery is None or delivery.state is not DeliveryState.IN_DOUBT:
+        return False
+    after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.RESEND,))
+    values = {"state": after, "due_at": now, "key_since": now, "doubted": False, "updated_at": now, "reason": reason}
+    move_by_hand(connection, delivery, {**values, "remote_id": remote_id, "url": url})
+    facts = {**_facts(delivery, after, detail), "reason": reason}
+    append(connection, [line(now, "resend", NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)])
     wake(connection)
     return True
 

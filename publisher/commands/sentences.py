@@ -11,6 +11,7 @@ from content_queue.states import DeliveryState
 from publisher.clock import human
 from publisher.commands import words
 from publisher.commands.views import facts
+from publisher.doubts import MAY_RETURN
 from publisher.texts import Text, bilingual, mark
 
 NOTHING = Text("", "")
@@ -30,7 +31,6 @@ _PLAIN: Mapping[str, str] = MappingProxyType(
         "claim_released": mark("the worker gave it back unsent"),
         "cancelled": mark("cancelled on {channel}: {why}"),
         "unparked": mark("may go to {channel} now: what it waited for is settled"),
-        "resend": mark("{actor} had it sent again: {reason}"),
         "absent": mark("{actor} made sure that it is not out: {reason}"),
         "found": mark("{actor} saw it live at {url}"),
         "breaker_opened": mark("channel {channel} gives no answers ({reason}): left alone but for a probe at a time"),
@@ -130,6 +130,14 @@ def _since(said: Text, found: _Facts) -> Text:
     return _joined(said, "; {}", bilingual("{duration} after the withdrawal", duration=_duration(ms)))
 
 
+def _resent(_entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    """By a person, with the person's own words; or by a look, with a code."""
+    if found.get("reason") != MAY_RETURN:
+        return _fill(mark("{actor} had it sent again: {reason}"), found), NOTHING
+    said = bilingual("taken down on {channel} once more, for an older request may have put it out", **found)
+    return _joined(said, " ({})", words.sighting(found.get("detail"))), NOTHING
+
+
 def _refused(entry: Entry, found: _Facts) -> tuple[Text, Text]:
     said = bilingual("{channel} turned it down after all", channel=found["channel"])
     said = _joined(said, ": {}", Text(str(found.get("detail", "")), str(found.get("detail", ""))))
@@ -198,6 +206,7 @@ _OWN: Mapping[str, Callable[[Entry, _Facts], tuple[Text, Text]]] = MappingProxyT
         "found": _seen,
         "confirmed": _seen,
         "refused": _refused,
+        "resend": _resent,
         "looked": _looked,
         "doubted": _doubted,
         "late_outcome": _late,

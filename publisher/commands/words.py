@@ -95,6 +95,7 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "gone_later": (mark("the platform has taken it down"), _MEND),
         "refused_later": (mark("the platform took it first and turned it down later"), _MEND),
         "dropped": (mark("somebody decided that it will not be done"), _MEND),
+        "may_return": (mark("an older request may still put it out"), _LOOK),
         "restored": (mark("an older database was restored: it may have gone out since that backup"), _LOOK),
         "restored_older": (
             mark("an older database was restored: an earlier revision may have gone out since that backup"),
@@ -124,6 +125,7 @@ OUTCOMES: Mapping[str, str] = MappingProxyType(
     {
         "receipt": mark("taken by the channel"),
         "rejected": mark("refused for good"),
+        "unbelieved": mark("answered, and not believed yet"),
         "deferred": mark("not now; will be tried again"),
         "exhausted": mark("given up after the last attempt"),
         "suspended": mark("the account cannot publish; the channel is paused"),
