@@ -84,7 +84,8 @@ class Asset:
 class Post:
     """What one channel is handed for one operation. Times are microseconds since 1970 UTC.
 
-    `key` is the idempotency key: the same item, revision, account and operation give the same key for ever.
+    `key` is the idempotency key: the same item, revision, account and operation give the same key for ever; only a
+    recall that has to take effect once more gets a new one.
     `released_at` is when the revision left the queue, `occurred_at` when this operation was decided (a recall
     comes later than the release). `remote` is what the earlier publish returned (edit and recall only). `reason`
     and `note` say why a revision was corrected or withdrawn; both are public. `wording` is an editor's own text for

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from content_queue.states import DeliveryState
+from publisher.doubts import MAY_RETURN
 from publisher.texts import Text, bilingual, mark
 
 if TYPE_CHECKING:
@@ -58,8 +59,17 @@ _DECIDES = mark(
 _INCOMPLETE = mark("It is out on {channel}, but not whole: complete it by hand, then gongbao resolve {id} --live URL.")
 
 
+# The machine goes on by itself while there is a time at which it does.
+_MAY_RETURN = mark(
+    "Taken down, but an older request may still put it out: {channel} is asked again by itself. Who has looked: "
+    "gongbao resolve {id} --done --reason WHY, or --not-out --reason WHY."
+)
+
+
 def what_to_do(task: Task) -> Text:
     d = task.delivery
+    if d.state is S.IN_DOUBT and d.reason == MAY_RETURN and d.look_at is not None:
+        return bilingual(_MAY_RETURN, id=d.id, channel=d.channel)
     platform = d.state is S.SENT and d.awaits == "platform" and d.operation != "recall"
     message = _DECIDES if platform else _TO_DO.get((d.state, d.operation), "")
     if d.state is S.SENT and d.awaits == "person" and d.operation == "publish" and d.url:

@@ -12,7 +12,7 @@ from channels.contract import Capabilities, Idempotency, Manner, Measured, Post,
 from channels.registry import Tools
 from channels.verdicts import Receipt
 
-CAPABILITIES = Capabilities(Idempotency.NATURAL)
+CAPABILITIES = Capabilities(Idempotency.NATURAL, appears_within=0)  # nothing ever appears
 
 
 class Settings(BaseModel):

@@ -11,7 +11,8 @@ from channels.registry import Tools
 from channels.shelf import Shelf
 from channels.verdicts import Receipt
 
-CAPABILITIES = Capabilities(Idempotency.NATURAL)
+# The shelf itself refuses what comes after a withdrawal (content_queue/store/shelf.py): nothing appears late.
+CAPABILITIES = Capabilities(Idempotency.NATURAL, appears_within=0)
 
 
 class Settings(BaseModel):

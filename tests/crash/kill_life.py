@@ -33,6 +33,7 @@ from config.settings import Settings
 from content_queue.states import DELIVERED, DeliveryState, RevisionState
 from publisher.app import App, Checklist, open_app
 from publisher.desk import Paper, WithdrawalReason
+from publisher.doubts import MAY_RETURN
 from publisher.intake import MappingFiles
 from publisher.problems import Refused
 from publisher.service import Service
@@ -203,14 +204,20 @@ async def tick(work: Callable[[], Awaitable[object]]) -> None:
 
 
 async def nothing_left(app: App) -> None:
-    """Returns when the queue is empty and every delivery has an end."""
+    """Returns when the queue is empty and every delivery has an end, or is a recall that was answered and has to be
+    made once more when nothing can come late any more."""
     done = {*DELIVERED, DeliveryState.CANCELLED}
     while True:
         revisions = await app.store.items.count()  # first: a release between the two readings makes deliveries
         open_ones = sum(n for (_, state), n in (await app.store.deliveries.counts()).items() if state not in done)
-        if not open_ones and not revisions.get(RevisionState.APPROVED):
+        if open_ones == await answered_recalls(app) and not revisions.get(RevisionState.APPROVED):
             return
         await asyncio.sleep(TICK_SECONDS)
+
+
+async def answered_recalls(app: App) -> int:
+    doubts = await app.store.deliveries.listing(state=DeliveryState.IN_DOUBT, limit=1_000_000)
+    return sum(d.reason == MAY_RETURN for d in doubts)
 
 
 async def live(order: Order) -> None:
