@@ -45,7 +45,7 @@ LOOKED_LONG = int(2 * APPEARS_WITHIN / LOOK_EVERY)
 
 def quickened(monkeypatch: pytest.MonkeyPatch, asked_wait: float = 0.3) -> None:
     """The same code with shorter waits: between attempts and looks, those that platforms ask for, the breaker's."""
-    asked, look, proves = retry.asked_wait, doubts.next_look, doubts.proves_absence
+    asked, look, appears = retry.asked_wait, doubts.next_look, doubts.appears_until
 
     def quick(capabilities: Capabilities) -> Capabilities:
         return replace(capabilities, looks=(LOOK_EVERY,), appears_within=APPEARS_WITHIN)
@@ -53,7 +53,7 @@ def quickened(monkeypatch: pytest.MonkeyPatch, asked_wait: float = 0.3) -> None:
     monkeypatch.setattr(retry, "CAPS_SECONDS", (0.2,) * len(retry.CAPS_SECONDS))
     monkeypatch.setattr(retry, "asked_wait", lambda seconds, now: asked(min(seconds, asked_wait), now))
     monkeypatch.setattr(doubts, "next_look", lambda c, looks, now: look(quick(c), looks, now))
-    monkeypatch.setattr(doubts, "proves_absence", lambda c, since, at: proves(quick(c), since, at))
+    monkeypatch.setattr(doubts, "appears_until", lambda c, left_by: appears(quick(c), left_by))
     monkeypatch.setattr(breaker, "FIRST_SECONDS", 0)
     monkeypatch.setattr(breaker, "LONGEST_SECONDS", 0)
     monkeypatch.setattr(worker_module, "IDLE_SECONDS", 0.1)
