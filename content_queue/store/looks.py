@@ -244,7 +244,7 @@ def _absent(connection: Connection, look: Look, due_at: int | None, detail: str,
 
 def _again(connection: Connection, look: Look, remote_id: str, url: str, reason: str, detail: str, now: int) -> bool:
     delivery = _still(connection, look)
-    if delivery is None or delivery.state is not DeliveryState.IN_DOUBT:
+    if delivery is None or delivery.state is not DeliveryState.IN_DOUBT or delivery.operation != "recall":
         return False
     after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.RESEND,))
     values = {"state": after, "due_at": now, "key_since": now, "doubted": False, "updated_at": now, "reason": reason}

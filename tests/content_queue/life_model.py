@@ -27,6 +27,7 @@ class Sent:
     due: int = 0
     after: int | None = None
     doubted: bool = False
+    lost_at: int = 0  # when its last request of doubtful outcome may have left
     token: str | None = None
     lease: int = 0
     basis: int | None = None

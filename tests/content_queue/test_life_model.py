@@ -198,8 +198,18 @@ class Life(RuleBasedStateMachine):
         for claimed in claims:
             d = model.sent[claimed.id]
             assert claimed.operation == d.operation
+            self.knows_what_is_astray(claimed, d)
             d.state, d.token, d.lease = "claimed", claimed.token, now + LEASE
         self.hand += claims
+
+    def knows_what_is_astray(self, claimed: Claimed, d: Sent) -> None:
+        """A recall is told of every older request that may still be carried out, and never too early a time."""
+        here = [o for o in self.model.sent.values() if (o.item, o.channel) == (d.item, d.channel)]
+        astray = [o for o in here if o.doubted and o.operation != "recall"] if d.operation == "recall" else []
+        assert {(s.operation, s.seen) for s in claimed.strays} == {(o.operation, o.delivered) for o in astray}
+        for stray in claimed.strays:
+            same = [o.lost_at for o in astray if (o.operation, o.delivered) == (stray.operation, stray.seen)]
+            assert max(same) <= stray.left_by <= self.clock()
 
     @precondition(lambda self: self.hand)
     @rule(data=st.data())
@@ -235,7 +245,8 @@ class Life(RuleBasedStateMachine):
         return replace(outcome, due_at=due)
 
     def came_to(self, d: Sent, outcome: Outcome, answer: str) -> None:
-        d.doubted |= answer.startswith("lose")
+        if answer.startswith("lose"):
+            d.doubted, d.lost_at = True, self.clock()
         if answer == "accept":
             self.shown(d)
         since = None if outcome.deadline_at is None else self.clock()
@@ -280,7 +291,8 @@ class Life(RuleBasedStateMachine):
         wanted = [d for d in self.model.sent.values() if d.token is not None and d.lease < self.clock()]
         assert sorted(d.id for d in gone) == sorted(d.id for d in wanted)
         for d in wanted:
-            d.doubted |= d.channel == KEYED or d.state == "sending"
+            if d.channel == KEYED or d.state == "sending":
+                d.doubted, d.lost_at = True, self.clock()
             after = "in_doubt" if d.state == "sending" else "waiting"
             now = self.clock()
             d.unsettled()

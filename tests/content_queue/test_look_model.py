@@ -29,7 +29,7 @@ AWAITS = ("", PLATFORM, PERSON)
 REMAINING = {"in_doubt", "failed"}
 # What an attempt comes to, and who has to act on it; "" leaves it under way.
 FATES = (("", 0), ("accept", 0), ("accept", 1), ("accept", 1), ("accept", 2), ("lose", 0), ("lose", 0), ("reject", 0))
-TOLD = ("found", "absent", "given_up", "refused", "later")
+TOLD = ("found", "absent", "given_up", "again", "refused", "later")
 HOLD, WAIT, DEADLINE = 50 * SECOND, 5 * SECOND, 600 * SECOND
 DROPPED = frozenset((KEYED, operation) for operation in ("publish", "edit", "recall"))
 
@@ -153,7 +153,8 @@ class LookLife(Life):
         """`again`: it is told of a second time later."""
         glance = data.draw(st.sampled_from(self.glances), "glance")
         d, now = self.model.sent[glance.look.delivery.id], self.clock()
-        valid = glance.seen == d.seen and (d.state == "in_doubt" or told not in {"absent", "given_up"})
+        valid = glance.seen == d.seen and (d.state == "in_doubt" or told not in {"absent", "given_up", "again"})
+        valid = valid and (told != "again" or d.operation == "recall")
         if not again:
             self.glances.remove(glance)
         assert self.run(self.tell(glance.look, told)) == valid
@@ -166,6 +167,10 @@ class LookLife(Life):
                 self.shown(d)
             d.unsettled()
             self.model.settle(d, "confirmed", now)
+        elif told == "again":
+            d.doubted = False
+            d.unsettled()
+            self.model.settle(d, "waiting", now, now)
         else:
             self.never_out(d, told, now)
 
@@ -199,6 +204,8 @@ class LookLife(Life):
             return await looks.refused(look, reason="r", deadline_at=self.clock() + DEADLINE, **facts)
         if told == "later":
             return await looks.later(look, look_at=self.clock() + WAIT, **facts)
+        if told == "again":
+            return await looks.again(look, remote_id="r", url="u", reason="r", **facts)
         return await looks.absent(look, due_at=self.clock() if told == "absent" else None, **facts)
 
     # -- people ----------------------------------------------------------------------------------------------
