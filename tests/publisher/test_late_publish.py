@@ -14,6 +14,7 @@ from channels.verdicts import OutcomeUnknown, Receipt, Rejected
 from content_queue.model import Delivery
 from content_queue.states import DELIVERED, DeliveryState
 from content_queue.store import Store
+from publisher.commands.sentences import describe
 from publisher.tasks import what_to_do
 
 S = DeliveryState
@@ -205,6 +206,21 @@ async def test_what_no_machine_can_tell_stays_with_a_person(store: Store, clock:
     assert f"gongbao resolve {recall.id} --done" in what_to_do(task).en
     await store.remaining.done(recall.id, url="", now=clock(), actor="op", reason="gone")
     assert await listed(q) == []
+
+
+async def test_what_is_done_about_it_is_told_in_words(store: Store, clock: Any) -> None:
+    q, platform = house(store, clock, MACHINES, "keyed, looks")
+    recall = await lost_then_withdrawn(q)
+    (task,) = await store.remaining.listing(now=clock())
+    assert task.delivery.look_at is not None
+    assert "asked again by itself" in what_to_do(task).en
+    platform.catch_up()
+    await go_on(q, APPEARS + 30)
+    entries = sorted(await store.log.of_delivery(recall.id, "item-1"), key=lambda e: e.id)
+    told = [describe(e)[0].en for e in entries if e.kind in {"attempt", "resend"}]
+    assert "answered, and not believed yet" in told[0]
+    assert "taken down on wall once more" in told[1]
+    assert "taken by the channel" in told[2]
 
 
 async def test_the_recall_leaves_at_once(store: Store, clock: Any) -> None:
