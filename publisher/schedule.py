@@ -18,6 +18,7 @@ class Schedule:
     """Runs jobs every so many seconds, never two of the same at once. A job that fails is logged and tried again."""
 
     def __init__(self) -> None:
+        self._stopped = False
         self._scheduler = AsyncIOScheduler(
             timezone="UTC",
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": GRACE_SECONDS},
@@ -37,5 +38,6 @@ class Schedule:
         self._scheduler.start()
 
     def stop(self) -> None:
-        if self._scheduler.running:
+        if self._scheduler.running and not self._stopped:
+            self._stopped = True  # it goes on running until the loop's next turn
             self._scheduler.shutdown(wait=False)

@@ -285,8 +285,10 @@ class TestReleaser:
         assert await store.deliveries.of_item("item-1") == []
 
     async def test_it_waits_no_longer_than_the_next_one(self, store: Store) -> None:
-        await approved(store, "item-1", "fine", not_before=now() + 2_000_000)
-        assert 1 < await releaser(store).step() <= 2
+        moment = now()
+        await approved(store, "item-1", "fine", not_before=moment + 2_000_000)
+        gate, routes = Gate(Checks(), lambda: date(2026, 1, 1)), Routes(("site", "hook"), {})
+        assert 1 < await Releaser(store, gate, routes, lambda: moment).step() <= 2
         assert await store.deliveries.of_item("item-1") == []
 
 
@@ -310,9 +312,14 @@ async def test_timed_work_outlives_a_failure_and_ends(caplog: pytest.LogCaptureF
     schedule = Schedule()
     schedule.every(1, "job", job)
     schedule.start()
-    await asyncio.sleep(2.2)
+    async with asyncio.timeout(60):
+        while len(ran) < 2:
+            await asyncio.sleep(0.05)
     schedule.stop()
     schedule.stop()
+    await asyncio.sleep(0.1)  # one that had begun
     seen = len(ran)
-    assert seen == 2
+    await asyncio.sleep(1.2)
+    assert len(ran) == seen
     assert "timed work failed" in caplog.text
+    assert "not running" not in caplog.text

@@ -19,6 +19,7 @@ from channels.verdicts import Deferred, OutcomeUnknown, Receipt, Rejected, Suspe
 from content_queue.model import Delivery, NewRevision, Signoff
 from content_queue.states import DeliveryState
 from content_queue.store import Store
+from publisher import lanes
 from publisher import worker as worker_module
 from publisher.clock import SECOND, now
 from publisher.content import Content, Openness
@@ -26,6 +27,7 @@ from publisher.lanes import Pace
 from publisher.posts import Addresses, Posts
 from publisher.worker import Worker
 
+PATIENCE_SECONDS = 60  # machines stand still for seconds; what never comes is told after this long
 S = DeliveryState
 Answer = Callable[[Post], Awaitable[Receipt]]
 
@@ -125,10 +127,10 @@ async def running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
         yield task
     finally:
         worker.stop()
-        await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 10)
+        await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), PATIENCE_SECONDS)
 
 
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 5) -> None:
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:
     async with asyncio.timeout(seconds):
         while not await check():
             await asyncio.sleep(0.01)
@@ -165,7 +167,9 @@ class TestSending:
 
     async def test_no_more_at_once_than_the_channel_allows(self, store: Store) -> None:
         async def slowly(post: Post) -> Receipt:
-            await asyncio.sleep(0.02)
+            if len(a.got) > 2:  # a lane that has answered nothing yet runs fewer
+                await until(lambda: _true(a.most >= 3))
+            await asyncio.sleep(0.02)  # a fourth would show
             return Receipt(post.item_id)
 
         ids = await publish(store, "a", count=12)
@@ -217,8 +221,11 @@ class TestSending:
             await come_to(store, S.SENT, ids)
         assert len(a.got) == 1
 
-    async def test_a_claim_whose_lease_ran_out_unnoticed_is_not_sent(self, store: Store) -> None:
+    async def test_a_claim_whose_lease_ran_out_unnoticed_is_not_sent(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A machine that slept: somebody else has taken over meanwhile, perhaps recalled it."""
+        monkeypatch.setattr(lanes, "MOVES_SECONDS", 3600)  # however slow this machine is
         ahead = [0]
 
         async def sleepy(post: Post) -> Receipt:
@@ -228,15 +235,28 @@ class TestSending:
 
         ids = await publish(store, "a", count=3)
         a = channel("a", sleepy, parallel=1)
-        async with running(make_worker(store, a, clock=lambda: now() + ahead[0])):
+        worker = make_worker(store, a, clock=lambda: now() + ahead[0])
+        async with running(worker):
             await come_to(store, S.SENT, ids[:2])
-            await asyncio.sleep(0.1)
+            await until(lambda: _true(worker.in_hand == 0))
         assert len(a.got) == 2
         assert (await get(store, ids[2])).state is S.CLAIMED  # left to whoever reaps leases
 
 
 async def _true(value: bool) -> bool:
     return value
+
+
+def counting(owner: Any, verb: str) -> list[Any]:
+    """What each call of this verb has answered."""
+    real, answers = getattr(owner, verb), list[Any]()
+
+    async def counted(*args: Any, **facts: Any) -> Any:
+        answers.append(await real(*args, **facts))
+        return answers[-1]
+
+    setattr(owner, verb, counted)
+    return answers
 
 
 class TestAnswers:
@@ -297,8 +317,10 @@ class TestAnswers:
     async def test_an_account_that_cannot_publish_pauses_its_channel(self, store: Store) -> None:
         ids = await publish(store, "a", "b", count=8)
         a, b = channel("a", raising(Suspended("token_expired")), parallel=2), channel("b")
-        async with running(make_worker(store, a, b)):
+        worker = make_worker(store, a, b)
+        async with running(worker):
             await come_to(store, S.SENT, ids[1::2])
+            await until(lambda: _true(len(a.got) > 0 and worker.in_hand == 0))
             await come_to(store, S.WAITING, ids[::2])
             sent = len(a.got)
             await asyncio.sleep(0.15)
@@ -321,16 +343,22 @@ class TestAnswers:
     async def test_retry_after_holds_the_whole_endpoint_to_the_second(self, store: Store) -> None:
         async def busy(post: Post) -> Receipt:
             if len(a.got) == 1:
-                raise Deferred("http_429", retry_after=1, whole_endpoint=True)
+                raise Deferred("http_429", retry_after=7, whole_endpoint=True)
             return Receipt(post.item_id)
 
         ids = await publish(store, "a", count=6)
-        a = channel("a", busy, parallel=1)
-        async with running(make_worker(store, a)):
+        a, at = channel("a", busy, parallel=1), [now()]
+        looks = counting(store.channels, "unwell")
+        worker = make_worker(store, a, clock=lambda: at[0])
+        async with running(worker):
+            await until(lambda: _true(len(a.got) == 1 and worker.in_hand == 0))
+            at[0] += 7 * SECOND - 1
+            seen = len(looks)
+            await until(lambda: _true(len(looks) >= seen + 3))
+            assert len(a.got) == 1
+            at[0] += 1
             await come_to(store, S.SENT, ids)
-        times = [at for at, _ in a.got]
-        assert len(times) == 7
-        assert 1.0 <= times[1] - times[0] < 1.6
+        assert len(a.got) == 7
 
     async def test_of_several_waits_the_longest_is_kept(self, store: Store) -> None:
         waits = [60.0, 600.0]
@@ -363,40 +391,41 @@ class TestAnswers:
 class TestSwitches:
     @pytest.mark.parametrize("scope", ["all", "channel:a", "column:notices"])
     async def test_a_stop_reaches_claims_in_hand_within_the_bound(self, store: Store, scope: str) -> None:
+        """In life the switches are looked at every second. Here each request takes until the next look has ended, so
+        that a machine that stands still changes nothing: two begin after the stop at most."""
+        looks, over = counting(store.channels, "switches"), False
+
         async def slowly(post: Post) -> Receipt:
-            await asyncio.sleep(0.05)
+            seen = len(looks)
+            await until(lambda: _true(over or len(looks) > seen))
             return Receipt(post.item_id)
 
         ids = await publish(store, "a", count=100)
         a = channel("a", slowly, parallel=1)
-        async with running(make_worker(store, a)):
+        worker = make_worker(store, a)
+        async with running(worker):
             await until(lambda: _true(len(a.got) >= 2))
             await store.channels.stop(scope, actor="op", reason="", now=now())
-            await asyncio.sleep(0.5)  # refreshed every 0.05 s here, every second in life
+            stopped = len(a.got)
+            await until(lambda: _true(worker.in_hand == 0))
             sent = len(a.got)
             await asyncio.sleep(0.3)
-            assert len(a.got) == sent < 20
+            assert len(a.got) == sent <= stopped + 2
+            assert sent < len(ids)
             found = await states(store)
             assert {found[i] for i in ids} == {S.SENT, S.WAITING}
             await store.channels.start_again(scope, actor="op", now=now())
             await until(lambda: _true(len(a.got) > sent))
+            over = True
 
     @pytest.mark.parametrize("scope", ["all", "column:notices"])
     async def test_a_stopped_worker_does_not_hammer_the_queue(self, store: Store, scope: str) -> None:
         await publish(store, "a", count=3)
         await store.channels.stop(scope, actor="op", reason="", now=now())
-        claims = 0
-        claim = store.deliveries.claim
-
-        async def counted(*args: Any, **facts: Any) -> Any:
-            nonlocal claims
-            claims += 1
-            return await claim(*args, **facts)
-
-        store.deliveries.claim = counted  # type: ignore[method-assign]
+        claims, began = counting(store.deliveries, "claim"), time.monotonic()
         async with running(make_worker(store, channel("a"))):
             await asyncio.sleep(0.5)
-        assert claims <= 12  # one each idle wait of 0.05 s
+        assert len(claims) <= (time.monotonic() - began) / worker_module.IDLE_SECONDS + 2  # one each idle wait
 
 
 class TestFailures:
@@ -450,24 +479,28 @@ class TestFailures:
 
     @pytest.mark.parametrize("verb", ["start", "release_claims"])
     async def test_a_verb_that_fails_leaves_the_claim_to_its_lease(self, store: Store, verb: str) -> None:
+        calls, at = [0], [now()]
+
         async def failing(*_args: Any, **_facts: Any) -> Any:
+            calls[0] += 1
             raise ConnectionError("the database is away")
 
         (delivery,) = await publish(store, "a")
-        real = getattr(store.deliveries, verb)
         setattr(store.deliveries, verb, failing)
         a = channel("a", keyed=False)
-        worker = make_worker(store, a, pace=Pace(lease=SECOND // 2))
+        worker = make_worker(store, a, clock=lambda: at[0], pace=Pace(lease=SECOND // 2))
         if verb == "release_claims":
             worker._posts._load = failing  # type: ignore[method-assign]
+        at[0] += SECOND
         async with running(worker):
-            await until(lambda: _true(worker.in_hand == 0 and delivery > 0))
-            await come_to(store, S.CLAIMED, [delivery])
+            await until(lambda: _true(calls[0] > (verb == "release_claims")))
+            at[0] += SECOND
             await until(lambda: _true(worker.in_hand == 0))
-            await asyncio.sleep(0.6)  # nobody beats for it any more
-            gone = await store.deliveries.expire_leases(now=now(), resend=frozenset(), backoff=0)
+            assert (await get(store, delivery)).state is S.CLAIMED
+            assert await worker._beat()  # nobody beats for it any more
+            at[0] += SECOND
+            gone = await store.deliveries.expire_leases(now=at[0], resend=frozenset(), backoff=3600 * SECOND)
             assert [d.id for d in gone] == [delivery]
-            setattr(store.deliveries, verb, real)
         assert a.got == []
 
     async def test_a_start_without_an_answer_is_asked_again(self, store: Store) -> None:
@@ -499,7 +532,8 @@ class TestFailures:
         store.deliveries.start = slow  # type: ignore[method-assign]
         (delivery,) = await publish(store, "a")
         a = channel("a", keyed=False)
-        async with running(make_worker(store, a, clock=lambda: now() + turned[0])):
+        worker = make_worker(store, a, clock=lambda: now() + turned[0], chance=lambda: 0.999)  # not again at once
+        async with running(worker):
             await until(lambda: _true(turned[0] > 0))
             await come_to(store, S.WAITING, [delivery])
         assert a.got == []
@@ -535,16 +569,21 @@ class TestFailures:
 
 class TestEnd:
     async def test_a_drain_awaits_what_is_under_way_and_gives_back_the_rest(self, store: Store) -> None:
+        answering = asyncio.Event()
+
         async def slowly(post: Post) -> Receipt:
-            await asyncio.sleep(0.2)
+            await answering.wait()
             return Receipt(post.item_id)
 
         ids = await publish(store, "a", count=6)
         a = channel("a", slowly, parallel=2)
-        worker = make_worker(store, a)
+        worker = make_worker(store, a, pace=Pace(drain_seconds=PATIENCE_SECONDS))
         async with running(worker) as task:
             await until(lambda: _true(a.flying == 2))
             worker.stop()
+            await asyncio.sleep(0.1)
+            assert not task.done()
+            answering.set()
             await task
         found = await states(store)
         assert [found[i] for i in ids] == [S.SENT] * 2 + [S.WAITING] * 4
@@ -568,14 +607,31 @@ class TestEnd:
         found = await states(store)
         assert [found[i] for i in ids] == [S.WAITING, S.IN_DOUBT]
 
-    async def test_a_long_request_keeps_its_lease(self, store: Store) -> None:
+    async def test_a_long_request_keeps_its_lease(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What the worker waits between two beats passes on a clock that nothing else moves, and just before each beat
+        somebody takes back what has run out."""
+        at, beats, lost, sleep = [now()], 0, list[Delivery](), asyncio.sleep
+
+        async def waiting(seconds: float) -> None:
+            nonlocal beats
+            task = asyncio.current_task()
+            if task is None or task.get_name() != "worker-beat":
+                await sleep(seconds)
+            elif a.flying:
+                beats += 1
+                at[0] += int(seconds * SECOND)
+                lost.extend(await store.deliveries.expire_leases(now=at[0], resend=frozenset(), backoff=0))
+            else:
+                await sleep(0.01)
+
         async def slowly(post: Post) -> Receipt:
-            await asyncio.sleep(0.6)
+            await until(lambda: _true(at[0] > began + 5 * Pace().lease))
             return Receipt(post.item_id)
 
         ids = await publish(store, "a")
-        async with running(make_worker(store, channel("a", slowly), pace=Pace(lease=SECOND // 5))):
-            for _ in range(5):
-                await asyncio.sleep(0.1)
-                assert await store.deliveries.expire_leases(now=now(), resend=frozenset(), backoff=0) == []
+        a, began = channel("a", slowly), at[0] + SECOND
+        at[0] = began
+        monkeypatch.setattr(asyncio, "sleep", waiting)
+        async with running(make_worker(store, a, clock=lambda: at[0])):
             await come_to(store, S.SENT, ids)
+        assert (lost, beats >= 10) == ([], True)
