@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from patience import PatientTransport, hanging
 from sample_post import SHA, post
 
 from channels import registry
@@ -15,7 +16,6 @@ from channels.contract import Asset, Channel, Confirmable, Editable, Post, Prese
 from channels.registry import Tools
 from channels.sandbox import stand_ins
 from channels.sandbox.stand_in import StandIn
-from channels.transport import Transport
 from channels.verdicts import Receipt
 
 NOW = 1_767_225_600.0
@@ -58,7 +58,7 @@ async def world(kind: str, own: dict[str, Any]) -> AsyncIterator[World]:
     async with contextlib.AsyncExitStack() as stack:
         port = await listening(it.stand_in, stack)
         it.url = f"http://127.0.0.1:{port}"
-        transport = Transport(user_agent="test", allow_networks=("127.0.0.0/8",), deadline=1)
+        transport = PatientTransport(hanging(it.stand_in))
         it.tools = Tools(await stack.enter_async_context(transport), lambda: it.now)
         it.channel = registry.build("acct", kind, it.stand_in.keys(it.url, own), it.tools)
         yield it

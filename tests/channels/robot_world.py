@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from patience import PatientTransport, hanging
 
 from channels import registry
 from channels.contract import Asset, Post
 from channels.registry import Tools
 from channels.sandbox import stand_ins
 from channels.sandbox.robots import RobotStandIn
-from channels.transport import Transport
 
 KINDS = ("wecom_robot", "dingtalk_robot", "feishu_robot")
 NOW = 1_767_225_600.0
@@ -51,7 +51,7 @@ async def world(kind: str) -> AsyncIterator[World]:
     runner = web.AppRunner(stand_in.app(), shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with Transport(user_agent="test", allow_networks=("127.0.0.0/8",), deadline=1) as transport:
+    async with PatientTransport(hanging(stand_in)) as transport:
         yield World(kind, stand_in, f"http://127.0.0.1:{runner.addresses[0][1]}", clock, Tools(transport, clock))
     await runner.cleanup()
 

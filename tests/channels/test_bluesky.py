@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import PatientTransport
 from platform_double import Platform, answer
 from sample_post import correction, post, withdrawal
 from stand_in_house import START, House, heavy, house
@@ -332,7 +333,7 @@ ANSWERS: dict[Kind | None, type[Verdict]] = {
 async def double() -> AsyncIterator[tuple[Platform, Channel]]:
     async with (
         Platform() as platform,
-        Transport(user_agent="t", allow_networks=("127.0.0.0/8",), deadline=1) as transport,
+        PatientTransport() as transport,
     ):
         session = answer(200, body=b'{"accessJwt": "secret-jwt"}')
         platform.helpers["/xrpc/com.atproto.server.createSession"] = session

@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from patience import PatientTransport
 from platform_double import Platform, Reply, answer, hang
 from push_world import World, heavy, world
 from sample_post import correction, post, withdrawal
@@ -152,7 +153,7 @@ TOKEN = json.dumps({"access_token": "ya29.hush-hush", "expires_in": 3599}).encod
 
 async def told(reply: Reply, token: Reply | None = None) -> tuple[Exception, int]:
     """The verdict, and how many messages were tried."""
-    async with Platform() as platform, Transport(user_agent="t", allow_networks=("127.0.0.0/8",), deadline=1) as way:
+    async with Platform() as platform, PatientTransport() as way:
         base = platform.url.split("/in")[0]
         platform.helpers["/token"] = token or answer(200, body=TOKEN)
         platform.reply = reply

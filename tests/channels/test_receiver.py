@@ -31,7 +31,9 @@ class Running:
     tools: Tools
 
     def channel(self, query: str = "", **keys: Any) -> Channel:
-        own = {"url": f"{self.base}/hook{query}", "secrets": [SECRET], "signing_keys": [PAIR], "deadline": 1, **keys}
+        deadline = 1 if "hang" in query or "drip" in query else 30
+        own = {"secrets": [SECRET], "signing_keys": [PAIR], "deadline": deadline, **keys}
+        own["url"] = f"{self.base}/hook{query}"
         return registry.build("acct", "webhook", own, self.tools)
 
 

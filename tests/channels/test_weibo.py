@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientSession
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import PatientTransport
 from PIL import Image
 from platform_double import Platform, answer
 from sample_post import correction, post, withdrawal
@@ -162,7 +163,7 @@ def told(code: object, status: int = 400) -> Any:
 async def double() -> AsyncIterator[tuple[Platform, Channel]]:
     async with (
         Platform() as platform,
-        Transport(user_agent="t", allow_networks=("127.0.0.0/8",), deadline=1) as transport,
+        PatientTransport() as transport,
     ):
         platform.helpers["/2/statuses/user_timeline.json"] = answer(200, body=b'{"statuses": []}')
         keys = {**OWN, "access_token": TOKEN, "base_url": f"http://127.0.0.1:{platform.port}"}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
+from patience import PatientTransport, hanging
 from PIL import Image
 from sample_post import post
 
@@ -19,7 +20,6 @@ from channels.contract import Asset, Operation, Post, Presence, Sighting
 from channels.registry import Tools
 from channels.sandbox.wechat_official import WeChatStandIn
 from channels.sandbox.wechat_official.box import PUBLISHING, Task
-from channels.transport import Transport
 from channels.verdicts import Receipt
 
 START = 1_767_225_600.0  # 2026-01-01T00:00:00Z, eight in the morning in Shanghai
@@ -71,7 +71,7 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world(deadline: float = 1.0) -> AsyncIterator[World]:
+async def world() -> AsyncIterator[World]:
     clock = Clock()
     stand_in = WeChatStandIn(clock)
     stand_in.decides_in = None
@@ -80,7 +80,7 @@ async def world(deadline: float = 1.0) -> AsyncIterator[World]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
     try:
-        async with Transport(user_agent="test", allow_networks=("127.0.0.0/8",), deadline=deadline) as transport:
+        async with PatientTransport(hanging(stand_in)) as transport:
             yield World(stand_in, f"http://127.0.0.1:{port}", Tools(transport, clock, files=Pictures()), clock)
     finally:
         await runner.cleanup()

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 Reply = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+_open: set[Platform] = set()
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ class Platform:
 
     async def __aenter__(self) -> Platform:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        _open.add(self)
         self.port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/in?token=topsecret"
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        _open.discard(self)
         self._server.close()
         for task in self._tasks:
             task.cancel()
@@ -115,3 +118,8 @@ async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 async def refuse_and_hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 1000\r\n\r\nwait")
     await reader.read()
+
+
+def told_to_be_silent() -> bool:
+    """Whether a platform that is open never ends its answers."""
+    return any(r in (hang, drip, refuse_and_hang) for p in _open for r in (p.reply, *p.helpers.values()))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from patience import PatientTransport, hanging
 from PIL import Image
 from sample_post import post
 
@@ -17,7 +18,6 @@ from channels import registry
 from channels.contract import Asset, Post
 from channels.registry import Tools
 from channels.sandbox.stand_in import StandIn
-from channels.transport import Transport
 
 START = 1_767_225_600.0  # when the sample post is released, epoch seconds
 
@@ -73,7 +73,7 @@ async def house(kind: type[StandIn], own: dict[str, Any], files: AnyFiles | None
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        async with Transport(user_agent="test", allow_networks=("127.0.0.0/8",), deadline=1) as transport:
+        async with PatientTransport(hanging(stand_in)) as transport:
             yield House(stand_in, url, Tools(transport, clock, files=files or AnyFiles()), clock, own)
     finally:
         await runner.cleanup()

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from channel_contract import LOOPBACK, NetworkChannelContract
+from channel_contract import NetworkChannelContract
+from patience import PatientTransport
 from PIL import Image
 from platform_double import Platform, answer
 from sample_post import post
 
 from channels.contract import Channel
 from channels.registry import Tools
-from channels.transport import Transport
 from channels.verdicts import Awaits
 
 SECRET, TOKEN = "0123456789abcdefsecret", "ACCESS-TOKEN-1"
@@ -69,7 +69,7 @@ class TestWeChatOfficial(NetworkChannelContract):
 
     @pytest.fixture
     async def tools(self) -> AsyncIterator[Tools]:
-        async with Transport(user_agent="test", allow_networks=LOOPBACK, deadline=1) as transport:
+        async with PatientTransport() as transport:
             yield Tools(transport, lambda: 1_767_225_600.0, files=OnePicture())
 
     async def test_the_receipt_names_the_task_and_waits_for_the_platform(self, channel: Channel) -> None:

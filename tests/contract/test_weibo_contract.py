@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from channel_contract import LOOPBACK, NetworkChannelContract
+from channel_contract import NetworkChannelContract
+from patience import PatientTransport
 from platform_double import Platform, answer
 from stand_in_house import START, AnyFiles
 
 from channels.registry import Tools
-from channels.transport import Transport
 
 TOKEN = "2.00topsecret-token"
 
@@ -24,7 +24,7 @@ class TestWeibo(NetworkChannelContract):
 
     @pytest.fixture
     async def tools(self) -> AsyncIterator[Tools]:
-        async with Transport(user_agent="test", allow_networks=LOOPBACK, deadline=1) as transport:
+        async with PatientTransport() as transport:
             yield Tools(transport, lambda: START, files=AnyFiles())
 
     @pytest.fixture

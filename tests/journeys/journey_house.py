@@ -37,7 +37,7 @@ SECRET = "whsec_" + base64.b64encode(b"journey!" * 4).decode()
 SEED = bytes(range(32, 64))
 SIGNING_KEY = "whsk_" + base64.b64encode(SEED).decode()
 PUBLIC_KEY = Ed25519PrivateKey.from_private_bytes(SEED).public_key()
-PATIENCE_SECONDS = 25
+PATIENCE_SECONDS = 90  # a busy machine stands still for seconds
 NOTICE = """---
 id: {id}
 title: 关于举办版权培训班的通知
@@ -56,13 +56,17 @@ summary: 定于三月举办版权培训班。
 
 
 class Clock:
-    """The true time, turned forward by as much as a test wants."""
+    """The true time, turned forward by as much as a test wants; stopped, it moves only when turned."""
 
     def __init__(self) -> None:
         self.ahead = 0
+        self._stopped: int | None = None
 
     def __call__(self) -> int:
-        return time.time_ns() // 1000 + self.ahead
+        return (time.time_ns() // 1000 if self._stopped is None else self._stopped) + self.ahead
+
+    def stop(self) -> None:
+        self._stopped = time.time_ns() // 1000
 
     def turn(self, seconds: float) -> None:
         self.ahead += int(seconds * 1_000_000)
@@ -183,6 +187,28 @@ async def until(true: Callable[[], Awaitable[object]], seconds: float = PATIENCE
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"not within {seconds} s: {getattr(true, '__name__', true)}") from None
+
+
+class Standstill:
+    """`seconds` that this process has stood still: no bound on what others do in time counts them."""
+
+    TICK_SECONDS = 0.05
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def __aenter__(self) -> Standstill:
+        self._task = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(self.TICK_SECONDS)
+            self.seconds += max(0.0, time.monotonic() - began - 2 * self.TICK_SECONDS)
 
 
 @asynccontextmanager

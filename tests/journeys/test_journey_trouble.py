@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journey_house import OPERATOR, House, furnished, until
+from journey_house import OPERATOR, House, Standstill, furnished, until
 
 from publisher import retry
 from publisher.problems import Held
@@ -53,16 +53,18 @@ async def outcomes(house: House, item_id: str, channel: str = "hook") -> list[di
 
 
 async def test_not_before_is_honoured_by_the_clock(house: House) -> None:
-    in_an_hour = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(house.clock() / 1e6 + 3600))
+    house.clock.stop()
+    due = house.clock() // 1_000_000 + 3600
+    in_an_hour = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(due))
     await house.publish("early-bird", more=f"not_before: {in_an_hour}\n")
     await house.publish("at-once")
     await house.done("at-once")
-    house.clock.turn(3590)
+    house.clock.turn(due - 0.1 - house.clock() / 1e6)
     await house.publish("nearly-there")
     await house.done("nearly-there")  # the queue has been looked at under the turned clock
     assert await house.deliveries("early-bird") == []
     await nothing_went_out(house, "early-bird")
-    house.clock.turn(15)
+    house.clock.turn(0.2)
     await house.publish("now")
     await house.done("early-bird", "now")
     await shown(house, "early-bird")
@@ -114,12 +116,17 @@ async def test_the_stop_switch_works_on_a_stream_within_its_bound(house: House) 
     async def flowing() -> bool:
         return len(house.box.letters) >= 3
 
+    async def empty_handed() -> bool:
+        return house.service.worker.in_hand == 0
+
     await until(flowing)
     await house.app.desk.stop("all", actor=OPERATOR, reason="drill")
     thrown = time.monotonic()
-    await streaming
-    await asyncio.sleep(0.5)
-    late = [x for x in house.box.letters if x.at > thrown + STOP_BOUND_SECONDS]
+    async with Standstill() as stood:
+        await streaming
+        await until(empty_handed)
+        await asyncio.sleep(0.5)
+    late = [x for x in house.box.letters if x.at > thrown + STOP_BOUND_SECONDS + stood.seconds]
     assert not late
     quiet = len(house.box.letters)
     await asyncio.sleep(1)
@@ -178,22 +185,25 @@ async def test_retry_after_is_obeyed_to_the_second_for_the_whole_endpoint(house:
     async def refused() -> bool:
         return bool(house.box.letters)
 
-    await until(refused)
-    await house.publish("its-neighbour")
-    await heard(house, "limited", "its-neighbour")
+    async with Standstill() as stood:
+        await until(refused)
+        await house.publish("its-neighbour")
+        await heard(house, "limited", "its-neighbour")
     refusal, *others = house.box.letters
     waits = [letter.at - refusal.at for letter in others]
     assert len(waits) == 2
     assert min(waits) >= 3.0
-    assert min(waits) < 3.0 + STOP_BOUND_SECONDS
+    assert min(waits) < 3.0 + STOP_BOUND_SECONDS + stood.seconds
     await house.done("limited", "its-neighbour")
     first, second = await outcomes(house, "limited")
     assert (first["outcome"], second["outcome"]) == ("deferred", "receipt")
     assert len(await outcomes(house, "its-neighbour")) == 1
 
 
-@pytest.mark.usefixtures("impatient")
-async def test_a_receiver_that_was_down_gets_everything_once_when_it_is_back(house: House) -> None:
+async def test_a_receiver_that_was_down_gets_everything_once_when_it_is_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "CAPS_SECONDS", (0.2, *(600.0,) * (retry.ATTEMPTS - 2)))
     await house.box.close()
     await house.publish("while-down")
     await shown(house, "while-down")
@@ -204,6 +214,7 @@ async def test_a_receiver_that_was_down_gets_everything_once_when_it_is_back(hou
 
     await until(tried)
     await house.box.open()
+    house.clock.turn(601)
     await house.done("while-down")
     assert house.box.taken == [("item.published", "while-down", 1)]
     told = await outcomes(house, "while-down")
@@ -251,11 +262,20 @@ async def test_readiness_is_red_without_a_worker_and_green_again(sqlite_url: str
             assert await _ready(house) == (503, ["no_worker"])
 
 
-async def test_a_worker_that_falls_silent_turns_readiness_red(house: House) -> None:
+async def test_a_worker_that_falls_silent_turns_readiness_red(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a crash: nobody says goodbye, the signs of life just stop."""
+    alive, access = asyncio.Event(), house.app.store.access
+    seen = access.seen
+
+    async def silent(*args: Any, **facts: Any) -> None:
+        await alive.wait()
+        await seen(*args, **facts)
+
     assert await _ready(house) == (200, [])
+    monkeypatch.setattr(access, "seen", silent)
     house.clock.turn(20)
     assert await _ready(house) == (503, ["no_worker"])
+    alive.set()
 
     async def green() -> bool:
         return await _ready(house) == (200, [])
