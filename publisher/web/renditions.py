@@ -152,12 +152,13 @@ class Renditions:
         return kept
 
     async def _draw_feed(self, ledger: Ledger, feed: Feed) -> dict[Address, Rendition]:
-        """The newest changes, and whatever no archive page holds yet, so that nothing falls between the two."""
+        """The newest changes, and whatever no archive page holds yet, so that nothing falls between the two. What has
+        come since the ledger was filled has no page in this edition."""
         column = None if feed.slug == ALL else feed.slug
         archives = len(ledger.column(feed.slug)) // CHUNK
-        items = {item.item_id: item for item in await self._shelf.latest(column, WINDOW)}
-        tail = await self._shelf.slice(column, archives * CHUNK, CHUNK)
-        items.update((item.item_id, item) for item in tail)
+        found = await self._shelf.latest(column, WINDOW)
+        found += await self._shelf.slice(column, archives * CHUNK, CHUNK)
+        items = {item.item_id: item for item in found if item.item_id in ledger.cards}
         ordered = sorted(items.values(), key=lambda item: (-item.updated_at, -item.published_at, item.item_id))
         before = self._edition.kept
 

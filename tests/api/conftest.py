@@ -29,6 +29,12 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for seconds is no database that does not answer."""
+    monkeypatch.setattr("publisher.web.server.READY_SECONDS", 60.0)
+
+
 @pytest.fixture
 async def world(
     empty_database: Path, clock: Any, tmp_path: Path, log_key: Ed25519PrivateKey

@@ -124,7 +124,7 @@ def test_the_log_is_filtered_limited_and_followed(desk: Desk) -> None:
         desk.run("pause", "site")
         assert json.loads(following.stdout.readline())["kind"] == "channel_paused"
         following.send_signal(2)
-        assert following.wait(10) == 130
+        assert following.wait(60) == 130
 
 
 def test_a_command_never_waits_for_a_heavy_import_to_show_its_help() -> None:
@@ -132,4 +132,4 @@ def test_a_command_never_waits_for_a_heavy_import_to_show_its_help() -> None:
     code = "import sys, publisher.cli; print('sqlalchemy' in sys.modules, 'aiohttp' in sys.modules)"
     done = subprocess.run([sys.executable, "-E", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
-    assert time.perf_counter() - began < 30
+    assert time.perf_counter() - began < 60

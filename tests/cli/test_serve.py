@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -15,16 +14,11 @@ from typing import Any
 
 import pytest
 from cli_desk import Desk
+from free_ports import free_port
 
 from publisher.commands.failures import Exit, Failure
 from publisher.commands.out import Out
 from publisher.commands.serve import _until_told
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -43,13 +37,13 @@ def serving(*args: object) -> Iterator[tuple[subprocess.Popen[str], dict[str, An
 
 
 def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return json.loads(answer.read())
 
 
 def ended(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, str]:
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     return process.returncode, out + err
 
 
@@ -140,7 +134,7 @@ def test_the_second_signal_ends_at_once() -> None:
         for word in ("ready", "first"):
             assert process.stdout.readline().strip() == word
             process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 128 + signal.SIGTERM
+        assert process.wait(60) == 128 + signal.SIGTERM
 
 
 class Broken:

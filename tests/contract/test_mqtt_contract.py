@@ -1,24 +1,18 @@
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from channel_contract import ChannelContract
+from free_ports import free_port
 from sample_post import post, withdrawal
 
 from channels import registry
 from channels.contract import Channel
 from channels.registry import Tools
 from channels.sandbox.mqtt import BESIDE, PASSWORD, USERNAME, MqttStandIn
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @dataclass

@@ -124,7 +124,8 @@ async def correct_one(house: House, item: str, entry_id: str) -> None:
     await house.done(item)
 
     async def shown() -> bool:
-        return "共八小时" in (await house.page(item))[1]
+        told = entry_of(await feed(house, "atom"), entry_id)
+        return "共八小时" in (await house.page(item))[1] and told.updated > before.updated
 
     await until(shown)
     assert note in (await house.page(item))[1]
@@ -148,7 +149,7 @@ async def withdraw_one(house: House, item: str, entry_id: str, title: str) -> No
     await house.done(item)
 
     async def gone() -> bool:
-        return (await house.page(item))[0] == 410
+        return (await house.page(item))[0] == 410 and b"deleted-entry" in await feed(house, "atom")
 
     await until(gone)
     assert "内容有误。" in (await house.page(item))[1]
@@ -171,6 +172,7 @@ async def test_from_the_editors_file_to_the_reader(any_house: House) -> None:
     assert len(contents) == len(SAMPLES)
 
     async def redrawn() -> bool:
+        """The feeds tell all of them, and so no page is missing."""
         return len(json.loads(await feed(house, "json"))["items"]) == len(contents)
 
     await until(redrawn)

@@ -6,10 +6,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from free_ports import free_port
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "platforms"))
 from live_accounts import LIVE, configured
@@ -145,14 +144,6 @@ def until(true: Callable[[], bool], seen: Callable[[], object]) -> None:
     while not true():
         assert time.monotonic() < end, seen()
         time.sleep(0.3)
-
-
-def free_port() -> int:
-    for port in random.sample(range(10_000, 30_000), 100):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 @pytest.fixture

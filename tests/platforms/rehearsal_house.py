@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import first_of_stand_ins, free_port
 from live_accounts import configured
 
 from channels.contract import Capabilities, Checkable
@@ -59,16 +57,7 @@ def quickened(monkeypatch: pytest.MonkeyPatch, asked_wait: float = 0.3) -> None:
     monkeypatch.setattr(worker_module, "IDLE_SECONDS", 0.1)
     monkeypatch.setattr(reconcile, "IDLE_SECONDS", 0.1)
     monkeypatch.setattr(weibo, "DELAY", LATE_SECONDS)
-    monkeypatch.setattr(rehearsal, "FIRST_PORT", free_port() - 50)
-
-
-def free_port() -> int:
-    """Below the ports that connections out are given, so that nobody is given it meanwhile."""
-    for port in random.sample(range(10_000, 30_000), 100):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
+    monkeypatch.setattr(rehearsal, "FIRST_PORT", first_of_stand_ins())
 
 
 @dataclass
@@ -117,7 +106,9 @@ class House:
             raise AssertionError(f"it still moves: {[d for d in found if _moves(d, set(), set(), {})]}") from None
 
     async def _is_settled(self, item_id: str, revision: int, operation: str) -> bool:
-        found, paused, spent = await self.deliveries(item_id), await self.paused(), await self.spent()
+        # What counts in a quota, or pauses, is read first: what is then found waiting waits because of it.
+        paused, spent = await self.paused(), await self.spent()
+        found = await self.deliveries(item_id)
         every = {d.id: d for ds in found.values() for d in ds}
         begun = any(d.revision == revision and operation in ("", d.operation) for d in every.values())
         return begun and not any(_moves(d, paused, spent, every) for d in every.values())

@@ -236,6 +236,24 @@ async def test_readers_see_a_whole_edition(kept: Renditions, shelf: MemoryShelf)
     assert seen <= {(False, False, False), (True, True, True)}
 
 
+async def test_what_arrives_while_it_is_drawn_waits_for_the_next_edition(kept: Renditions, shelf: MemoryShelf) -> None:
+    """No feed names an item whose page is not there yet."""
+    shelf.fill(1)
+    plain = shelf.latest
+
+    async def late(column: str | None, limit: int):
+        if limit == WINDOW and len(shelf.items) == 4:
+            shelf.fill(1)
+        return await plain(column, limit)
+
+    shelf.latest = late  # type: ignore[method-assign]
+    for newest in (4, 5):
+        await kept.refresh()
+        assert f"item-{newest:04d}" in await body(kept, ATOM_ALL)
+        named = {a for a in map(item, range(1, 6)) if a.name in await body(kept, ATOM_ALL)}
+        assert [await kept.fetch(a) is not None for a in named] == [True] * newest
+
+
 async def test_a_failing_shelf_leaves_the_old_edition(kept: Renditions, shelf: MemoryShelf) -> None:
     before = kept.get(ATOM_ALL)
     shelf.fill(1)
