@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *kept: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "verify.py", "copy.db", "log.vkey", *kept]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
 def damage(folder: Path, *statements: str) -> None:

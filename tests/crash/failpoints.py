@@ -89,7 +89,7 @@ def _commits() -> Iterator[Failpoint]:
     yield from both("record", blind, FOUND, SENT[blind])
     yield from both("record", seen, FOUND, SENT[seen])
     yield from both("record", hook, REPEATED, SENT[hook])
-    yield from both("beat", blind, FOUND, FOUND, scene="slow", lease=1.5)
+    yield from both("beat", blind, FOUND, FOUND, scene="slow", lease=6.0)
     yield from both("expire", blind, FOUND, FOUND, first="answer-half")
     yield from both("looks.take", seen, *(f"{LOST} found>confirmed",) * 2, scene="lost")
     yield from both("looks.found", seen, *(f"{LOST} found>confirmed",) * 2, scene="lost")

@@ -19,6 +19,7 @@ import uvloop
 
 import content_queue.store.log
 import publisher.service
+import publisher.web.server
 from channels.adapters import webhook
 from channels.contract import Capabilities, Idempotency, Post, Presence, Sighting
 from channels.registry import Tools
@@ -111,6 +112,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     importlib.import_module("sqlalchemy.dialects.postgresql.psycopg")
     publisher.service.RESEND_AFTER_CRASH = 50_000  # microseconds; 2 s
+    publisher.web.server.READY_SECONDS = 30.0  # a machine that stands still is no database that is away
     if order.board:
         as_board()
     if order.hold_seal:

@@ -46,13 +46,14 @@ SILENT_MS = 1_500  # 20 s
 AFTER_CRASH = 50_000  # microseconds; RESEND_AFTER_CRASH is 2 s
 SIGNERS = (("first", "审核乙"), ("second", "审核丙"), ("final", "局领导丁"))
 EDITORS = 5
-LONGEST_SECONDS = 45  # a life that has not drained by then is stuck
+LONGEST_SECONDS = 170  # a life that has not drained by then is stuck
 
 
 @dataclass(frozen=True)
 class Order:
     """What a life is told. `last`: nothing new is begun; the life ends by itself when nothing is left to do.
-    Without editors it only works off what others left."""
+    Without editors it only works off what others left. `request_seconds` is how long a request of a lost worker may
+    still be on its way: what follows it waits as long."""
 
     data: str
     config: str
@@ -60,6 +61,7 @@ class Order:
     seed: int
     last: bool
     editors: int = EDITORS
+    request_seconds: float = 20.0
 
     @property
     def journal(self) -> Path:
@@ -223,7 +225,7 @@ async def answered_recalls(app: App) -> int:
 async def live(order: Order) -> None:
     settings = Settings(
         data_dir=Path(order.data), config_dir=Path(order.config), database_url=order.url, allow_networks="127.0.0.1/32"
-    ).model_copy(update={"lease_seconds": LEASE_SECONDS})
+    ).model_copy(update={"lease_seconds": LEASE_SECONDS, "request_seconds": order.request_seconds})
     async with open_app(settings) as app:
         service = Service(app, ("worker", "scheduler"))
         await service.start()

@@ -6,11 +6,13 @@ GONGBAO_TEST_EXAMPLES asks for many more rounds.
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,18 +30,29 @@ ITEMS = 40  # in one round, to four channels
 LEASE_SECONDS = 1.0
 
 
-async def freeze_once(flock: Herd, store: Store, frozen: Member, number: int, chance: random.Random) -> int:
+async def caught(store: Store, frozen: Member, batches: Iterator[range], chance: random.Random) -> int:
+    """How many deliveries it holds, frozen at some moment of a batch. One that it was through with is followed by
+    another."""
+    while True:
+        await publish(store, next(batches))
+        before = await herd.delivered(store)
+
+        async def moving(before: int = before) -> bool:
+            return await herd.delivered(store) > before
+
+        await until(moving, "the first delivery")
+        time.sleep(chance.uniform(0, 0.25))
+        frozen.send(signal.SIGSTOP)
+        if held := await herd.under_way(store):
+            return held
+        frozen.send(signal.SIGCONT)
+
+
+async def freeze_once(
+    flock: Herd, store: Store, frozen: Member, batches: Iterator[range], chance: random.Random
+) -> int:
     """How many deliveries the frozen one held when the others took over."""
-    await publish(store, range(number * ITEMS, (number + 1) * ITEMS))
-    before = await herd.delivered(store)
-
-    async def moving() -> bool:
-        return await herd.delivered(store) > before
-
-    await until(moving, "the first delivery")
-    time.sleep(chance.uniform(0, 0.25))
-    frozen.send(signal.SIGSTOP)
-    held = await herd.under_way(store)
+    held = await caught(store, frozen, batches, chance)
     relief = flock.bear("worker", "scheduler")
     await until(lambda: herd.settled(store), "everything delivered by the other")
     frozen.send(signal.SIGCONT)
@@ -51,13 +64,14 @@ async def freeze_once(flock: Herd, store: Store, frozen: Member, number: int, ch
 async def test_a_frozen_worker_sends_nothing_after_its_lease(postgres_url: str, tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     chance = random.Random(seed)
+    batches = (range(first, first + ITEMS) for first in itertools.count(0, ITEMS))
     with herding(tmp_path, postgres_url, board=True, lease=LEASE_SECONDS) as flock:
         flock.receiver.slow = 0.05
         store = Store(postgres_url)
         try:
             frozen = flock.bear("worker")
-            held = [await freeze_once(flock, store, frozen, n, chance) for n in range(ROUNDS)]
-            await nothing_lost(store, flock.receiver, ROUNDS * ITEMS * len(herd.NAMES))
+            held = [await freeze_once(flock, store, frozen, batches, chance) for _ in range(ROUNDS)]
+            await nothing_lost(store, flock.receiver, next(batches).start * len(herd.NAMES))
             kinds = Counter(e.kind for e in await store.log.recent(limit=100_000))
         finally:
             await store.close()

@@ -71,6 +71,10 @@ class Watch:
                 self.said.setdefault(member.port, []).append((status, tuple(codes)))
             time.sleep(0.1)
 
+    async def red(self) -> bool:
+        """Whether every member has said that the database is away."""
+        return all(any("database" in codes for _, codes in self.said.get(m.port, [])) for m in self.members)
+
     def __enter__(self) -> Watch:
         self._thread = threading.Thread(target=self.run, name="watch")
         self._thread.start()
@@ -93,10 +97,11 @@ async def through_restart(flock: Herd, server: Server, store: Store, mode: str) 
         return await herd.delivered(store) > wanted // 10
 
     await until(moving, "a tenth delivered")
-    assert await all_green(members)
+    await until(lambda: all_green(members), "green under load")
     with Watch(members) as watch:
         await asyncio.to_thread(server.control, "stop", "-m", mode)
         await asyncio.sleep(AWAY_SECONDS)
+        await until(watch.red, "all told that it is away")
         await asyncio.to_thread(server.control, "restart")  # with the options it had
         back = time.monotonic()
         await until(lambda: herd.settled(store), "everything delivered")

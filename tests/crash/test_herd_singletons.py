@@ -36,8 +36,8 @@ async def test_sealing_is_taken_over(postgres_url: str, tmp_path: Path, number: 
             holder = flock.bear("scheduler", hold_seal=True, wait=False)
             assert "holding" in {holder.line(), holder.line()}  # the other line is its port
             holder.send(number)
-            other.send(signal.SIGCONT)
             assert await store.log.checkpoint() is None
+            other.send(signal.SIGCONT)
 
             async def sealed() -> bool:
                 return await store.log.checkpoint() is not None

@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psycopg
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -32,7 +33,9 @@ from publisher.keys import load_or_make
 pytestmark = [pytest.mark.crash, pytest.mark.xdist_group("kill")]
 
 ROUNDS = int(os.environ.get("GONGBAO_FREEZES", "3"))
-PATIENCE_SECONDS = 15
+PATIENCE_SECONDS = 60
+LATE_SECONDS = 10  # how long one that goes on is given to say what it still has to
+REQUEST_SECONDS = 0.5  # the order in which a receiver hears is not judged: nobody waits for what is on its way
 ENDS = {-signal.SIGKILL, 1}  # 1: an editor was told that its connection had been ended meanwhile
 
 
@@ -55,11 +58,49 @@ def writable(path: str) -> bool:
     return True
 
 
+HELD = "SELECT count(*) FROM deliveries WHERE state IN ('claimed', 'sending')"
+LATE = "SELECT count(*) FROM log_entries WHERE kind = 'late_outcome'"
+
+
+def count(url: str, what: str) -> int:
+    if url.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=60)) as raw:
+            return int(raw.execute(what).fetchone()[0])
+    with psycopg.connect(url) as connection:
+        found = connection.execute(what).fetchone()
+        assert found is not None
+        return int(found[0])
+
+
+def caught(pid: int, url: str, seconds: float) -> None:
+    """Frozen at some moment at which it holds something, `seconds` of life or more behind it."""
+    time.sleep(seconds)
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        freeze(pid, url)
+        if count(url, HELD):
+            return
+        assert time.monotonic() < end, "it never holds anything"
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.05)
+
+
+def spoken(pid: int, url: str, before: int) -> None:
+    """It goes on until it has said something too late, or has ended, or had time enough."""
+    os.kill(pid, signal.SIGCONT)
+    end = time.monotonic() + LATE_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < end and count(url, LATE) == before:
+            os.kill(pid, 0)
+            time.sleep(0.05)
+        time.sleep(0.3)
+        os.kill(pid, signal.SIGKILL)
+
+
 def freeze_once(nest: Nursery, relief: Nursery, seconds: float) -> bool:
     """Whether it went on after the other had finished."""
     pid, killed = nest.bear(editors=2), threading.Event()
-    time.sleep(seconds)
-    freeze(pid, nest.order.url)
+    caught(pid, nest.order.url, seconds)
 
     def kill() -> None:
         killed.set()
@@ -72,10 +113,7 @@ def freeze_once(nest: Nursery, relief: Nursery, seconds: float) -> bool:
     timer.cancel()
     timer.join()
     if not killed.is_set():
-        os.kill(pid, signal.SIGCONT)
-        time.sleep(0.3)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        spoken(pid, nest.order.url, count(nest.order.url, LATE))
     assert nest.end() in ENDS, nest.complaints()
     return not killed.is_set()
 
@@ -95,7 +133,9 @@ async def test_a_frozen_process_that_goes_on_changes_nothing(database_url: str, 
     data.mkdir()
     with listening(seed) as receiver:
         receiver.slow_only()
-        order = kill_life.Order(str(data), str(configured(tmp_path, receiver)), database_url, seed, last=False)
+        config = str(configured(tmp_path, receiver))
+        facts = {"last": False, "request_seconds": REQUEST_SECONDS}
+        order = kill_life.Order(str(data), config, database_url, seed, **facts)
         with nursery(order) as nest, nursery(order) as relief:
             went_on = [freeze_once(nest, relief, chance.uniform(0.4, 0.8)) for _ in range(ROUNDS)]
             receiver.behaves = True

@@ -189,28 +189,6 @@ async def until(true: Callable[[], Awaitable[object]], seconds: float = PATIENCE
         raise AssertionError(f"not within {seconds} s: {getattr(true, '__name__', true)}") from None
 
 
-class Standstill:
-    """`seconds` that this process has stood still: no bound on what others do in time counts them."""
-
-    TICK_SECONDS = 0.05
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    async def __aenter__(self) -> Standstill:
-        self._task = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-
-    async def _watch(self) -> None:
-        while True:
-            began = time.monotonic()
-            await asyncio.sleep(self.TICK_SECONDS)
-            self.seconds += max(0.0, time.monotonic() - began - 2 * self.TICK_SECONDS)
-
-
 @asynccontextmanager
 async def furnished(folder: Path, url: str, roles: tuple[str, ...]) -> AsyncIterator[House]:
     """Open for business; at the end everything is stopped and the log is verified with the public key alone."""

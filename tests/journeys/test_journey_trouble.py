@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journey_house import OPERATOR, House, Standstill, furnished, until
+from journey_house import OPERATOR, House, furnished, until
+from standstill import Standstill
 
 from publisher import retry
 from publisher.problems import Held
@@ -122,7 +123,7 @@ async def test_the_stop_switch_works_on_a_stream_within_its_bound(house: House) 
     await until(flowing)
     await house.app.desk.stop("all", actor=OPERATOR, reason="drill")
     thrown = time.monotonic()
-    async with Standstill() as stood:
+    with Standstill() as stood:
         await streaming
         await until(empty_handed)
         await asyncio.sleep(0.5)
@@ -185,7 +186,7 @@ async def test_retry_after_is_obeyed_to_the_second_for_the_whole_endpoint(house:
     async def refused() -> bool:
         return bool(house.box.letters)
 
-    async with Standstill() as stood:
+    with Standstill() as stood:
         await until(refused)
         await house.publish("its-neighbour")
         await heard(house, "limited", "its-neighbour")

@@ -72,7 +72,7 @@ async def chromium(profile: Path, *arguments: str) -> str:
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             out, _ = await process.communicate()
     except TimeoutError:
         process.kill()
