@@ -22,9 +22,10 @@ def _base(url: str) -> str:
         good = False
     if not good:
         raise ValueError("must be an http(s) address with a host")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("must have no user name, query or fragment")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("must have no user name, password, query or fragment")
     return url.rstrip("/")
 
 
+# Where a platform's interface lives, without a trailing slash: a setting, so that a stand-in can take its place.
 BaseAddress = Annotated[str, AfterValidator(_base)]

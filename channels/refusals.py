@@ -1,16 +1,25 @@
-"""From what a platform says in its own codes to one of the answers. Pure; an adapter's table gives code -> `Sort`."""
+"""What a platform's answer means: its body, its status, its own codes and words. Pure; an adapter's table gives
+code -> `Sort`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
 
-from channels.answers import classify, retry_after, verdict
+from channels.answers import Answer, classify, retry_after, verdict
 from channels.notices import until_midnight
 from channels.transport import Response
 from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended, Verdict
 
 SAID = 200  # characters of a platform's own text that are kept
+# Statuses whose body is read. Not 410, 429 and 503: those say all by themselves, and their bodies may never end.
+_CLIENT = (400, 401, 402, 403, 404, 405, 406, 409, 413, 415, 422)
+READ: Mapping[int, Answer] = MappingProxyType(dict.fromkeys((*_CLIENT, 500, 502), Answer.TAKEN))
+# The same for a harmless request, which is repeated after a fault of the server.
+ASKED: Mapping[int, Answer] = MappingProxyType(dict.fromkeys(_CLIENT, Answer.TAKEN))
 
 
 class Sort(StrEnum):
@@ -40,11 +49,47 @@ def refusal(sort: Sort, reason: str, detail: str, *, now: float, wait: float | N
     return Rejected(reason, detail, gone=sort is Sort.GONE)
 
 
-def by_status(response: Response, place: str, now: float) -> Verdict:
-    """What the status alone says, for an answer whose body holds no code of the platform."""
+def by_status(response: Response, account: str, now: float, words: str = "") -> Verdict:
+    """What the status alone says, for a body without a code that is known; `words` are the platform's own. `now` is
+    epoch seconds."""
     wait = retry_after(header_values(response, "Retry-After"), now)
     answer = classify(response.status, None, wait)
-    return verdict(response.status, answer, f"{place} answered HTTP {response.status}", wait)
+    detail = f"{account} answered HTTP {response.status}" + (f": {words}" if words else "")
+    if answer is Answer.TAKEN:
+        return timed(OutcomeUnknown("unreadable_answer", detail), response)
+    return timed(verdict(response.status, answer, detail, wait), response)
+
+
+def harmless(refused: Verdict) -> Verdict:
+    """Of a request that no reader could notice: whatever became of it, the post is not out."""
+    if not isinstance(refused, OutcomeUnknown):
+        return refused
+    deferred = Deferred(refused.reason, refused.detail)
+    deferred.timing = refused.timing
+    return deferred
+
+
+def timed(refused: Verdict, response: Response) -> Verdict:
+    """The verdict with the timing of the request that it came from."""
+    refused.timing = response.timing
+    return refused
+
+
+def told(response: Response) -> dict[str, Any]:
+    """The body as a JSON object; empty when it is none."""
+    try:
+        found = json.loads(response.body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def said(text: object, secrets: Iterable[str] = ()) -> str:
+    """A platform's own text for the operator: one line, cut, our credentials taken out."""
+    line = "".join(c for c in " ".join(str(text).split()) if c.isprintable())
+    for secret in filter(None, secrets):
+        line = line.replace(secret, "***")
+    return line[:SAID]
 
 
 def header_values(response: Response, name: str) -> list[str]:
@@ -53,11 +98,3 @@ def header_values(response: Response, name: str) -> list[str]:
     if getall is not None:
         return list(getall(name, []))
     return [value for key, value in response.headers.items() if key.lower() == name.lower()]
-
-
-def said(text: object, secrets: Iterable[str] = ()) -> str:
-    """A platform's own text for the operator: one line, cut, our credentials taken out."""
-    line = " ".join(str(text).split())
-    for secret in secrets:
-        line = line.replace(secret, "***")
-    return line[:SAID]

@@ -10,23 +10,23 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
+from channels import refusals
+from channels.account_keys import Frozen
 from channels.answers import Answer
-from channels.contract import Capabilities, Measured, Operation, Post, Prepared
+from channels.contract import Capabilities, Idempotency, Measured, Operation, Post, Prepared, Quota
 from channels.forms import candidates, headline, note, too_long
+from channels.refusals import Sort, refusal, timed
 from channels.registry import Tools
 from channels.text import utf8
 from channels.transport import Response
-from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
+from channels.verdicts import Awaits, OutcomeUnknown, Receipt, Rejected, Verdict
 
 PARALLEL = 2  # a group reads in order; more at once would only meet the limit sooner
 KEYWORDS = 10  # DingTalk and Feishu, security settings of a custom robot: up to ten
-DETAIL = 200  # characters of what a platform says that are kept
 HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 _ADDRESS = re.compile(r"https?://\S+")
 # What a reader of Markdown would take for markup. Neither platform documents how to escape it.
@@ -43,36 +43,27 @@ def _credential(given: SecretStr) -> SecretStr:
     return given
 
 
-def _base(address: str) -> str:
-    parts = urlsplit(address)
-    if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("must be an http(s) address with a host and without user name")
-    if parts.query or parts.fragment:
-        raise ValueError("must have no query: the credential is a key of its own")
-    return address.rstrip("/")
-
-
 Credential = Annotated[SecretStr, AfterValidator(_credential)]
-Base = Annotated[str, AfterValidator(_base)]
 
 
-class RobotSettings(BaseModel):
+class RobotSettings(Frozen):
     """`mention_all` rings every member of the group."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     mention_all: bool = False
 
 
-class Sort(StrEnum):
-    """What a platform's code says of the message: certainly not taken, but for BUSY."""
+class SignedSettings(RobotSettings):
+    """`token` stands at the end of the robot's address; `secret` signs. `keywords` are those of the robot's security
+    settings: a message must contain one."""
 
-    BUSY = "busy"  # the platform's own fault, which proves nothing
-    RATE = "rate"
-    CLOCK = "clock"  # the time we signed with
-    ACCOUNT = "account"
-    MESSAGE = "message"
-    GONE = "gone"  # the group itself has ended
+    token: Credential
+    secret: Credential | None = None
+    keywords: tuple[str, ...] = Field((), max_length=KEYWORDS)
+
+
+def capabilities(per_minute: int, *more: Quota) -> Capabilities:
+    quotas = (Quota("messages_a_minute", per_minute, 60), *more)
+    return Capabilities(Idempotency.NONE, parallel=PARALLEL, quotas=quotas)
 
 
 class Fault(NamedTuple):
@@ -157,18 +148,18 @@ def in_bytes(text: str, limit: int, part: str = "text") -> Measured:
 
 
 class Robot(ABC):
-    """One robot in one group. `codes` names the statuses whose body is read for the platform's own code."""
+    """One robot in one group. `codes` names the statuses whose body is read for the platform's own code. Whatever is
+    secret in `settings` is shown to nobody."""
 
     kind: ClassVar[str]
     name: ClassVar[str]  # in front of its codes
     faults: ClassVar[tuple[Fault, ...]]
     codes: ClassVar[Mapping[int, Answer] | None] = None
 
-    def __init__(
-        self, account: str, tools: Tools, capabilities: Capabilities, secrets: tuple[SecretStr | None, ...]
-    ) -> None:
-        self.account, self.capabilities = account, capabilities
-        self._transport, self._clock, self._secrets = tools.transport, tools.clock, secrets
+    def __init__(self, account: str, settings: RobotSettings, tools: Tools, promised: Capabilities) -> None:
+        self.account, self.capabilities = account, promised
+        self._transport, self._clock = tools.transport, tools.clock
+        self._secrets = [value for _, value in settings if isinstance(value, SecretStr)]
 
     @abstractmethod
     def prepare(self, post: Post) -> Prepared: ...
@@ -196,8 +187,7 @@ class Robot(ABC):
         response = await self._transport.send("POST", address, HEADERS, body, account=self.account, codes=self.codes)
         refused = self._refusal(response)
         if refused is not None:
-            refused.timing = response.timing
-            raise refused
+            raise timed(refused, response)
         return Receipt(post.key)
 
     def _refusal(self, response: Response) -> Verdict | None:
@@ -225,25 +215,12 @@ class Robot(ABC):
 
     def _judged(self, code: int, text: str, response: Response) -> Verdict:
         fault = next((f for f in self.faults if f.means(code, text)), None)
-        detail = f"{self.account}: code {code}: {self._harmless(text)}"
+        words = refusals.said(_ADDRESS.sub("…", text), (secret.get_secret_value() for secret in self._secrets))
+        detail = f"{self.account}: code {code}: {words}"
         if fault is None:
             return OutcomeUnknown(f"{self.name}_unknown", detail)
         return self.verdict(fault, detail, response)
 
     def verdict(self, fault: Fault, detail: str, response: Response) -> Verdict:
         reason = "_".join(filter(None, (self.name, str(fault.code), fault.name)))
-        if fault.sort is Sort.BUSY:
-            return OutcomeUnknown(reason, detail)
-        if fault.sort in (Sort.RATE, Sort.CLOCK):
-            return Deferred(reason, detail, retry_after=fault.wait, whole_endpoint=True)
-        if fault.sort is Sort.ACCOUNT:
-            return Suspended(reason, detail)
-        return Rejected(reason, detail, gone=fault.sort is Sort.GONE)
-
-    def _harmless(self, text: str) -> str:
-        """What the platform said, without addresses and without anything that is ours to keep."""
-        text = _ADDRESS.sub("…", text)
-        for secret in self._secrets:
-            if secret is not None:
-                text = text.replace(secret.get_secret_value(), "…")
-        return text[:DETAIL]
+        return refusal(fault.sort, reason, detail, now=self._clock(), wait=fault.wait)

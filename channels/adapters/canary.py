@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
-
+from channels.account_keys import Frozen
 from channels.contract import Capabilities, Idempotency, Manner, Measured, Post, Prepared
 from channels.registry import Tools
 from channels.verdicts import Receipt
@@ -15,10 +14,8 @@ from channels.verdicts import Receipt
 CAPABILITIES = Capabilities(Idempotency.NATURAL, appears_within=0)  # nothing ever appears
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """It needs no keys of its own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Canary:

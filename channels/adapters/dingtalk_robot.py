@@ -11,24 +11,22 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from channels.account_keys import BaseAddress
 from channels.adapters._robots import (
-    KEYWORDS,
-    PARALLEL,
-    Base,
-    Credential,
     Fault,
     Robot,
-    RobotSettings,
     Said,
-    Sort,
+    SignedSettings,
+    capabilities,
     encoded,
     left_out,
     richest,
     shown,
 )
-from channels.contract import Capabilities, Idempotency, Measured, Post, Prepared, Quota
+from channels.contract import Measured, Post, Prepared
 from channels.forms import headline
 from channels.phrases import phrase
+from channels.refusals import Sort
 from channels.registry import Tools
 from channels.verdicts import Deferred, Verdict
 
@@ -40,49 +38,39 @@ GATEWAY_WAIT = 60.0  # seconds; the unit of the gateway's own `wait` is document
 # the older English ones of the robot's page, and the Chinese ones that are answered since, whose remedy for a wrong
 # signature speaks of the timestamp too (as quoted in public code; so the signature is looked for first).
 FAULTS = (
-    Fault(-1, Sort.BUSY),
-    Fault(40035, Sort.MESSAGE),
-    Fault(43002, Sort.MESSAGE),
-    Fault(43004, Sort.MESSAGE),
+    Fault(-1, Sort.DOUBT),
+    Fault(40035, Sort.POST),
+    Fault(43002, Sort.POST),
+    Fault(43004, Sort.POST),
     Fault(130101, Sort.RATE, wait=THROTTLE),
     Fault(300001, Sort.ACCOUNT),
     Fault(300005, Sort.ACCOUNT),
     Fault(310000, Sort.ACCOUNT, "签名不匹配", "sign"),
-    Fault(310000, Sort.CLOCK, "签名过期", "time", 300),
-    Fault(310000, Sort.MESSAGE, "关键词", "keyword"),
+    Fault(310000, Sort.RATE, "签名过期", "time", 300),
+    Fault(310000, Sort.POST, "关键词", "keyword"),
     Fault(310000, Sort.ACCOUNT, "白名单", "ip"),
-    Fault(310000, Sort.MESSAGE, "keywords", "keyword"),
-    Fault(310000, Sort.CLOCK, "timestamp", "time", 300),
+    Fault(310000, Sort.POST, "keywords", "keyword"),
+    Fault(310000, Sort.RATE, "timestamp", "time", 300),
     Fault(310000, Sort.ACCOUNT, "sign", "sign"),
     Fault(310000, Sort.ACCOUNT, "whitelist", "ip"),
     Fault(310000, Sort.ACCOUNT),
     Fault(400013, Sort.GONE),
     Fault(400101, Sort.ACCOUNT),
     Fault(400102, Sort.ACCOUNT),
-    Fault(400105, Sort.MESSAGE),
+    Fault(400105, Sort.POST),
     Fault(400106, Sort.ACCOUNT),
     Fault(410100, Sort.RATE, wait=THROTTLE),
-    Fault(460101, Sort.MESSAGE),
+    Fault(460101, Sort.POST),
 )
 
 
-def _capabilities(per_minute: int) -> Capabilities:
-    return Capabilities(Idempotency.NONE, parallel=PARALLEL, quotas=(Quota("messages_a_minute", per_minute, 60),))
-
-
-CAPABILITIES = _capabilities(PER_MINUTE)
+CAPABILITIES = capabilities(PER_MINUTE)
 FILED = False
 
 
-class Settings(RobotSettings):
-    """`token` stands behind `access_token=` in the robot's address; `secret` begins with SEC and signs. `keywords` are
-    those of the robot's security settings: a message must contain one."""
-
-    token: Credential
-    secret: Credential | None = None
-    keywords: tuple[str, ...] = Field((), max_length=KEYWORDS)
+class Settings(SignedSettings):
     per_minute: int = Field(PER_MINUTE, ge=1, le=PER_MINUTE)
-    base_url: Base = "https://oapi.dingtalk.com"
+    base_url: BaseAddress = "https://oapi.dingtalk.com"
 
 
 def sign(timestamp: str, secret: str) -> str:
@@ -97,7 +85,7 @@ class DingTalkRobot(Robot):
     faults: ClassVar[tuple[Fault, ...]] = FAULTS
 
     def __init__(self, account: str, settings: Settings, tools: Tools) -> None:
-        super().__init__(account, tools, _capabilities(settings.per_minute), (settings.token, settings.secret))
+        super().__init__(account, settings, tools, capabilities(settings.per_minute))
         self._settings = settings
 
     def prepare(self, post: Post) -> Prepared:

@@ -11,66 +11,54 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from channels.account_keys import BaseAddress
 from channels.adapters._robots import (
-    KEYWORDS,
-    PARALLEL,
-    Base,
-    Credential,
     Fault,
     Robot,
-    RobotSettings,
     Said,
-    Sort,
+    SignedSettings,
+    capabilities,
     encoded,
     left_out,
     richest,
     shown,
 )
 from channels.answers import Answer, http_date
-from channels.contract import Capabilities, Idempotency, Measured, Post, Prepared, Quota
+from channels.contract import Measured, Post, Prepared, Quota
 from channels.phrases import phrase
+from channels.refusals import Sort
 from channels.registry import Tools
 from channels.transport import Response
 from channels.verdicts import Verdict
 
-PER_MINUTE, PER_SECOND = 100, 5  # messages of one bot in one tenant
+PER_MINUTE = 100  # messages of one bot in one tenant
+A_SECOND = Quota("messages_a_second", 5, 1)
 BODY = 20_000  # bytes of the whole body: "20 KB", read in the narrower way
 SKEW = 3600.0  # seconds: a signature holds for an hour
 # The guide's own codes; 9499 is said both of a bad request and of too many. 19001, 19002: in no document, quoted in
 # public code as "param invalid: incoming webhook access token invalid" and "param invalid: msg_type".
 FAULTS = (
     Fault(9499, Sort.RATE, "too many", "rate", 60),
-    Fault(9499, Sort.MESSAGE),
+    Fault(9499, Sort.POST),
     Fault(11232, Sort.RATE, wait=60),
     Fault(19001, Sort.ACCOUNT),
-    Fault(19002, Sort.MESSAGE),
+    Fault(19002, Sort.POST),
     Fault(19021, Sort.ACCOUNT),
     Fault(19022, Sort.ACCOUNT),
-    Fault(19024, Sort.MESSAGE),
+    Fault(19024, Sort.POST),
 )
-CLOCK = Fault(19021, Sort.CLOCK, name="time", wait=300)
+CLOCK = Fault(19021, Sort.RATE, name="time", wait=300)
 _SIGNED = {"timestamp": "0" * 10, "sign": "0" * 44}  # as long as any: seconds, and base64 of 32 bytes
 
 
-def _capabilities(per_minute: int) -> Capabilities:
-    quotas = (Quota("messages_a_minute", per_minute, 60), Quota("messages_a_second", PER_SECOND, 1))
-    return Capabilities(Idempotency.NONE, parallel=PARALLEL, quotas=quotas)
-
-
-CAPABILITIES = _capabilities(PER_MINUTE)
+CAPABILITIES = capabilities(PER_MINUTE, A_SECOND)
 FILED = False
 
 
-class Settings(RobotSettings):
-    """`token` is the last part of the bot's address; `secret` signs. `keywords` are those of the bot's security
-    settings: a message must contain one."""
-
-    token: Credential
-    secret: Credential | None = None
-    keywords: tuple[str, ...] = Field((), max_length=KEYWORDS)
+class Settings(SignedSettings):
     format: Literal["post", "card"] = "post"
     per_minute: int = Field(PER_MINUTE, ge=1, le=PER_MINUTE)
-    base_url: Base = "https://open.feishu.cn"
+    base_url: BaseAddress = "https://open.feishu.cn"
 
 
 def sign(timestamp: str, secret: str) -> str:
@@ -85,7 +73,7 @@ class FeishuRobot(Robot):
     codes: ClassVar[Mapping[int, Answer] | None] = MappingProxyType({400: Answer.TAKEN})
 
     def __init__(self, account: str, settings: Settings, tools: Tools) -> None:
-        super().__init__(account, tools, _capabilities(settings.per_minute), (settings.token, settings.secret))
+        super().__init__(account, settings, tools, capabilities(settings.per_minute, A_SECOND))
         self._settings = settings
 
     def prepare(self, post: Post) -> Prepared:

@@ -12,9 +12,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from channels import text as counting
+from channels.account_keys import Frozen
 from channels.contract import Asset, Capabilities, Idempotency, Manner, Measured, Operation, Post, Prepared
 from channels.forms import Room, compose, headline, too_long
 from channels.phrases import phrase
@@ -36,12 +37,10 @@ MEASURES: Mapping[str, counting.Measure] = MappingProxyType(
 )
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """`platform` is its name as people know it. Limits are counted in `unit`; None: the platform names none, and a
     `title_limit` of 0: it has no field for a title. `ask_for` are the agency's instructions for whoever posts.
     `edits`, `recalls`: whether a post that is out can be changed and taken down there."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     platform: str = Field(min_length=1)
     title_limit: int | None = Field(None, ge=0)

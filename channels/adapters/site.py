@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
-
+from channels.account_keys import Frozen
 from channels.contract import Capabilities, Idempotency, Measured, Post, Prepared, Presence, Sighting
 from channels.registry import Tools
 from channels.shelf import Shelf
@@ -15,10 +14,8 @@ from channels.verdicts import Receipt
 CAPABILITIES = Capabilities(Idempotency.NATURAL, appears_within=0)
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """The site needs no keys of its own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Site:

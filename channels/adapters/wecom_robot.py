@@ -8,24 +8,24 @@ from urllib.parse import quote
 
 from pydantic import Field, model_validator
 
+from channels.account_keys import BaseAddress
 from channels.adapters._robots import (
-    PARALLEL,
-    Base,
     Credential,
     Fault,
     Robot,
     RobotSettings,
     Said,
-    Sort,
+    capabilities,
     encoded,
     in_bytes,
     left_out,
     richest,
     shown,
 )
-from channels.contract import Capabilities, Idempotency, Measured, Operation, Post, Prepared, Quota
+from channels.contract import Measured, Operation, Post, Prepared
 from channels.forms import headline, too_long
 from channels.phrases import phrase
+from channels.refusals import Sort
 from channels.registry import Tools
 
 PER_MINUTE = 20  # messages of one robot; above: 45009
@@ -33,21 +33,17 @@ TEXT, MARKDOWN = 2048, 4096  # bytes of UTF-8 in `content`
 NEWS_TITLE, NEWS_DESCRIPTION = 128, 512  # bytes of UTF-8
 # The page's own codes, and WxJava's WxCpErrorMsgEnum for their meanings.
 FAULTS = (
-    Fault(-1, Sort.BUSY),
-    Fault(40008, Sort.MESSAGE),
-    Fault(40058, Sort.MESSAGE),
-    Fault(44004, Sort.MESSAGE),
-    Fault(45002, Sort.MESSAGE),
+    Fault(-1, Sort.DOUBT),
+    Fault(40008, Sort.POST),
+    Fault(40058, Sort.POST),
+    Fault(44004, Sort.POST),
+    Fault(45002, Sort.POST),
     Fault(45009, Sort.RATE, wait=60),
     Fault(93000, Sort.ACCOUNT),
 )
 
 
-def _capabilities(per_minute: int) -> Capabilities:
-    return Capabilities(Idempotency.NONE, parallel=PARALLEL, quotas=(Quota("messages_a_minute", per_minute, 60),))
-
-
-CAPABILITIES = _capabilities(PER_MINUTE)
+CAPABILITIES = capabilities(PER_MINUTE)
 FILED = False
 
 
@@ -57,7 +53,7 @@ class Settings(RobotSettings):
     key: Credential
     format: Literal["markdown", "text", "news"] = "markdown"
     per_minute: int = Field(PER_MINUTE, ge=1, le=PER_MINUTE)
-    base_url: Base = "https://qyapi.weixin.qq.com"
+    base_url: BaseAddress = "https://qyapi.weixin.qq.com"
 
     @model_validator(mode="after")
     def _mentions(self) -> Self:
@@ -72,7 +68,7 @@ class WeComRobot(Robot):
     faults: ClassVar[tuple[Fault, ...]] = FAULTS
 
     def __init__(self, account: str, settings: Settings, tools: Tools) -> None:
-        super().__init__(account, tools, _capabilities(settings.per_minute), (settings.key,))
+        super().__init__(account, settings, tools, capabilities(settings.per_minute))
         self._settings = settings
 
     def prepare(self, post: Post) -> Prepared:

@@ -13,6 +13,7 @@ from content_queue.store import breaker, dialects, fanout, quotas, strays
 from content_queue.store.channels import stopped_scopes
 from content_queue.store.dialects import Claim, ClaimedRow
 from content_queue.store.log import append, line
+from content_queue.store.rows import as_claimed
 from content_queue.tables import channels, deliveries
 
 _c, _d = channels.c, deliveries.c
@@ -93,26 +94,9 @@ def _claimed(
     counted: tuple[tuple[str, int], ...],
     spent: quotas.Budget,
 ) -> Claimed:
-    return Claimed(
-        id=r.id,
-        item_id=r.item_id,
-        revision_id=r.revision_id,
-        revision=r.revision,
-        channel=r.channel,
-        column=r.column_slug,
-        operation=r.operation,
-        attempts=r.attempts,
-        created_at=r.created_at,
-        token=asked.token,
-        cause=r.cause,
-        note=r.note,
-        key_since=r.key_since,
-        doubted=bool(r.doubted),
-        basis=bases.get(r.basis_id) if r.basis_id is not None else None,
-        probe=probe,
-        counted=counted,
-        leave_by=spent.leave_by(r.channel, asked.now) if counted else None,
-    )
+    leave_by = spent.leave_by(r.channel, asked.now) if counted else None
+    basis = bases.get(r.basis_id) if r.basis_id is not None else None
+    return as_claimed(r, basis, token=asked.token, probe=probe, counted=counted, leave_by=leave_by)
 
 
 def _bases(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:

@@ -18,7 +18,7 @@ from content_queue.store import breaker, fanout, strays
 from content_queue.store.engine import Conflict, Database, Forbidden
 from content_queue.store.items import lock_item
 from content_queue.store.log import append, line
-from content_queue.store.rows import DELIVERY_COLUMNS, delivery_by_id
+from content_queue.store.rows import DELIVERY_COLUMNS, as_claimed, delivery_by_id
 from content_queue.store.settling import GONE, WATCHED, move_by_hand
 from content_queue.store.wake import wake
 from content_queue.tables import deliveries
@@ -162,25 +162,9 @@ def _look(
 ) -> Look:
     facts = {c.name: getattr(row, c.name) for c in DELIVERY_COLUMNS}
     delivery = Delivery(**{**facts, "state": DeliveryState(row.state)})
-    claimed = Claimed(
-        id=row.id,
-        item_id=row.item_id,
-        revision_id=row.revision_id,
-        revision=row.revision,
-        channel=row.channel,
-        column=row.column_slug,
-        operation=row.operation,
-        attempts=row.attempts,
-        created_at=row.created_at,
-        token="",
-        cause=row.cause,
-        note=row.note,
-        key_since=row.key_since,
-        doubted=bool(row.doubted),
-        basis=bases.get(row.basis_id) if row.basis_id is not None else None,
-        shown=shown.get((row.item_id, row.channel), ()) if row.operation == "recall" else (),
-    )
-    return Look(delivery, claimed)
+    basis = bases.get(row.basis_id) if row.basis_id is not None else None
+    every = shown.get((row.item_id, row.channel), ()) if row.operation == "recall" else ()
+    return Look(delivery, as_claimed(row, basis, token="", shown=every))
 
 
 def _still(connection: Connection, look: Look) -> Delivery | None:

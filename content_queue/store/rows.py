@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from content_queue.model import Delivery, Revision
+from content_queue.model import Claimed, Delivery, Revision
 from content_queue.states import DeliveryState, RevisionState
 from content_queue.store.engine import NO_REVISION, Unknown
 from content_queue.tables import deliveries, revisions
@@ -87,6 +87,27 @@ def as_delivery(row: Any) -> Delivery:
     facts = dict(row._mapping)
     facts["state"] = DeliveryState(facts["state"])
     return Delivery(**facts)
+
+
+def as_claimed(row: Any, basis: tuple[str, str] | None, **more: Any) -> Claimed:
+    """`basis` is the receipt of the delivery that it builds on, `more` what the claim adds."""
+    return Claimed(
+        id=row.id,
+        item_id=row.item_id,
+        revision_id=row.revision_id,
+        revision=row.revision,
+        channel=row.channel,
+        column=row.column_slug,
+        operation=row.operation,
+        attempts=row.attempts,
+        created_at=row.created_at,
+        cause=row.cause,
+        note=row.note,
+        key_since=row.key_since,
+        doubted=bool(row.doubted),
+        basis=basis,
+        **more,
+    )
 
 
 def insert_or_skip(connection: Connection, table: Table, **values: Any) -> bool:

@@ -15,8 +15,9 @@ from sample_post import correction, post, withdrawal
 
 from channels import registry
 from channels.adapters import dingtalk_robot, feishu_robot, wecom_robot
-from channels.adapters._robots import Fault, Robot, Sort, encoded
+from channels.adapters._robots import Fault, Robot, encoded
 from channels.contract import Operation, Post
+from channels.refusals import Sort
 from channels.registry import BadSettings, Tools
 from channels.text import utf8
 from channels.transport import Transport
@@ -91,11 +92,10 @@ async def test_feishu_signs_in_the_body_with_seconds() -> None:
 # -- codes ---------------------------------------------------------------------------------------------------
 
 ANSWERS = {
-    Sort.BUSY: OutcomeUnknown,
+    Sort.DOUBT: OutcomeUnknown,
     Sort.RATE: Deferred,
-    Sort.CLOCK: Deferred,
     Sort.ACCOUNT: Suspended,
-    Sort.MESSAGE: Rejected,
+    Sort.POST: Rejected,
     Sort.GONE: Rejected,
 }
 EVERY = [(kind, fault) for kind in KINDS for fault in MODULES[kind].FAULTS]

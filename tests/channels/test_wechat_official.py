@@ -17,6 +17,7 @@ from channels import registry
 from channels.adapters.wechat_official import article, errors, html, sending
 from channels.adapters.wechat_official.errors import CODES, Class
 from channels.phrases import phrase
+from channels.refusals import said
 from channels.registry import BadSettings
 from channels.text import clusters
 from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended, Verdict
@@ -286,8 +287,8 @@ def test_midnight_is_shanghais() -> None:
 
 
 def test_what_the_platform_says_is_cut_and_holds_no_secret() -> None:
-    assert errors.said("bad \x00token=abc123 rid: 1-2", ("abc123", "")) == "bad token=… rid: 1-2"
-    assert len(errors.said("长" * 500, ())) == 200
+    assert said("bad \x00token=abc123 rid: 1-2", ("abc123", "")) == "bad token=*** rid: 1-2"
+    assert len(said("长" * 500, ())) == 200
 
 
 def test_every_reason_has_words() -> None:

@@ -14,16 +14,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
+from channels.account_keys import BaseAddress, Frozen
 from channels.adapters.bluesky import codes
 from channels.adapters.bluesky import record as records
 from channels.adapters.bluesky.codes import Kind
-from channels.bodies import ASKED, READ, harmless, timed, told
 from channels.contract import Capabilities, Checkup, Idempotency, Operation, Post, Prepared, Presence, Quota, Sighting
-from channels.origins import Origin
 from channels.pictures import fit
-from channels.refusals import said
+from channels.refusals import ASKED, READ, harmless, said, timed, told
 from channels.registry import Tools
 from channels.tokens import KeptToken
 from channels.transport import Response
@@ -42,19 +41,17 @@ CAPABILITIES = Capabilities(
 )
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """`identifier` is the account's handle or DID. `embed` is what goes below the text: the item's pictures, a link
     card, the one or the other by whether there are pictures (`auto`), or nothing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     identifier: str = Field(pattern=r"^(did:[a-z]+:[A-Za-z0-9._:%-]+|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)$")
     app_password: SecretStr
     embed: Literal["auto", "pictures", "card", "none"] = "auto"
     language: str = Field("", pattern=r"^([a-z]{2,3}(-[A-Za-z0-9-]+)?)?$")
     hashtags: int = Field(3, ge=0, le=8)
-    base_url: Origin = "https://bsky.social"
-    app_url: Origin = "https://bsky.app"
+    base_url: BaseAddress = "https://bsky.social"
+    app_url: BaseAddress = "https://bsky.app"
 
 
 class Bluesky:
@@ -264,7 +261,7 @@ class Bluesky:
 
     def _refusal(self, response: Response) -> Verdict:
         body = told(response)
-        secrets = filter(None, (self._settings.app_password.get_secret_value(), self._token))
+        secrets = (self._settings.app_password.get_secret_value(), self._token)
         words = said(body.get("message", body.get("error", "")), secrets)
         return codes.refusal(response, body, self.account, words, self._tools.clock())
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from channels.bodies import by_status, timed
+from channels.refusals import by_status, timed
 from channels.transport import Response
 from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended, Verdict
 

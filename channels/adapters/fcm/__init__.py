@@ -29,7 +29,7 @@ from channels.adapters.fcm.form import (
 from channels.answers import Answer
 from channels.contract import Capabilities, Checkup, Idempotency, Manner, Post, Prepared, Quota
 from channels.notices import compact
-from channels.refusals import by_status, refusal, said
+from channels.refusals import by_status, refusal, said, timed
 from channels.registry import Tools
 from channels.tokens import KeptToken, TokenShelf
 from channels.transport import Response, Transport
@@ -68,7 +68,7 @@ class Fcm:
         answer = await self._send(self.prepare(post).form, self._transport.send)
         name = self._name(answer)
         if not name:
-            raise _timed(OutcomeUnknown("fcm_no_name", "taken, but no message name was told"), answer)
+            raise timed(OutcomeUnknown("fcm_no_name", "taken, but no message name was told"), answer)
         return Receipt(name)
 
     async def edit(self, post: Post) -> Receipt:
@@ -112,8 +112,8 @@ class Fcm:
         code, text = code_of(answer.body)
         sort = CODES.get(code)
         if sort is None:
-            return _timed(by_status(answer, self.account, self._clock()), answer)
-        return _timed(refusal(sort, f"fcm_{code}", said(text), now=self._clock(), wait=A_MINUTE), answer)
+            return by_status(answer, self.account, self._clock())
+        return timed(refusal(sort, f"fcm_{code}", said(text), now=self._clock(), wait=A_MINUTE), answer)
 
     def _name(self, answer: Response) -> str:
         told = answer.json()
@@ -135,18 +135,13 @@ class Fcm:
         )
         if answer.status != 200:
             refused = Suspended("fcm_token_refused", f"HTTP {answer.status}: the service account was refused")
-            raise _timed(refused, answer)
+            raise timed(refused, answer)
         try:
             told = answer.json()
             value, lasts = str(told["access_token"]), float(told["expires_in"])
         except (OutcomeUnknown, KeyError, TypeError, ValueError):
-            raise _timed(Deferred("fcm_token_unreadable", "the answer holds no token"), answer) from None
+            raise timed(Deferred("fcm_token_unreadable", "the answer holds no token"), answer) from None
         return KeptToken(value, now + max(lasts - EARLY, 1.0))
-
-
-def _timed(verdict: Verdict, answer: Response) -> Verdict:
-    verdict.timing = answer.timing
-    return verdict
 
 
 def build(account: str, settings: Settings, tools: Tools) -> Fcm:

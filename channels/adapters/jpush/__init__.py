@@ -37,7 +37,7 @@ from channels.contract import (
     Sighting,
 )
 from channels.notices import compact
-from channels.refusals import by_status, refusal, said
+from channels.refusals import by_status, refusal, said, timed
 from channels.registry import Tools
 from channels.transport import Response, Transport
 from channels.verdicts import Awaits, OutcomeUnknown, Receipt, Rejected, Verdict
@@ -129,7 +129,7 @@ class JPush:
         told = answer.json()
         message = told.get("msg_id") if isinstance(told, dict) else None
         if not isinstance(message, str | int) or not str(message).isdigit():
-            raise _timed(OutcomeUnknown("jpush_no_id", "taken, but no message id was told"), answer)
+            raise timed(OutcomeUnknown("jpush_no_id", "taken, but no message id was told"), answer)
         return Receipt(str(message))
 
     def _problem(self, answer: Response) -> Verdict | None:
@@ -138,14 +138,13 @@ class JPush:
             return None
         code, message = _error(answer.body, (self._settings.master_secret.get_secret_value(), self._settings.app_key))
         if code is None:
-            return _timed(by_status(answer, self.account, self._clock()), answer)
+            return by_status(answer, self.account, self._clock())
         sort = CODES.get(code)
         if sort is None:
-            unknown = by_status(answer, f"{self.account} ({code})", self._clock())
-            return _timed(unknown, answer)
+            return by_status(answer, f"{self.account} ({code})", self._clock())
         reset = answer.headers.get("X-Rate-Limit-Reset", "")
         wait = float(reset) if reset.isascii() and reset.isdigit() and len(reset) < 6 else None
-        return _timed(refusal(sort, f"jpush_{code}", message, now=self._clock(), wait=wait), answer)
+        return timed(refusal(sort, f"jpush_{code}", message, now=self._clock(), wait=wait), answer)
 
     def _counts(self, answer: Response, message: str) -> dict[str, Any]:
         told = answer.json()
@@ -167,11 +166,6 @@ def _error(body: bytes, secrets: tuple[str, ...]) -> tuple[int | None, str]:
         return int(error["code"]), said(error.get("message", ""), secrets)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None, ""
-
-
-def _timed(problem: Verdict, answer: Response) -> Verdict:
-    problem.timing = answer.timing
-    return problem
 
 
 def build(account: str, settings: Settings, tools: Tools) -> JPush:

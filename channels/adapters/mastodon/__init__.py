@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlencode
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
+from channels.account_keys import BaseAddress, Frozen
 from channels.adapters.mastodon import wording
 from channels.answers import Answer
-from channels.bodies import ASKED, READ, by_status, harmless, timed, told
 from channels.contract import (
     Capabilities,
     Checkup,
@@ -26,9 +26,8 @@ from channels.contract import (
     Sighting,
 )
 from channels.multipart import Part, multipart
-from channels.origins import Origin
 from channels.pictures import fit
-from channels.refusals import said
+from channels.refusals import ASKED, READ, by_status, harmless, said, timed, told
 from channels.registry import Tools
 from channels.transport import Response
 from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
@@ -64,13 +63,11 @@ def capabilities(keeps_keys: bool = False) -> Capabilities:
 CAPABILITIES = capabilities()
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """`keeps_keys` says that the server drops a repeated Idempotency-Key. `language` replaces the item's own.
     `hashtags` is how many of the item's keywords may stand at the end."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    base_url: Origin
+    base_url: BaseAddress
     access_token: SecretStr
     visibility: Literal["public", "unlisted", "private"] = "public"
     language: str = Field("", pattern=r"^([a-z]{2,3})?$")

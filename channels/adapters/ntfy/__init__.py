@@ -27,7 +27,7 @@ from channels.adapters.ntfy.form import (
 from channels.answers import Answer
 from channels.contract import Capabilities, Checkup, Idempotency, Manner, Operation, Post, Prepared, Presence, Sighting
 from channels.notices import compact, item_name
-from channels.refusals import by_status, refusal, said
+from channels.refusals import by_status, refusal, said, timed
 from channels.registry import Tools
 from channels.transport import Response, Transport
 from channels.verdicts import Awaits, OutcomeUnknown, Receipt, Suspended, Verdict
@@ -124,9 +124,7 @@ class Ntfy:
     def _told(self, answer: Response) -> dict[str, Any]:
         told = answer.json()
         if not isinstance(told, dict) or not isinstance(told.get("id"), str) or not told["id"]:
-            unknown = OutcomeUnknown("ntfy_no_id", "taken, but no message id was told")
-            unknown.timing = answer.timing
-            raise unknown
+            raise timed(OutcomeUnknown("ntfy_no_id", "taken, but no message id was told"), answer)
         return told
 
     def _receipt(self, message: dict[str, Any]) -> Receipt:
@@ -144,8 +142,7 @@ class Ntfy:
             found = refusal(sort, f"ntfy_{code}", text, now=now, wait=wait)
         elif self._settings.endpoint is not None and answer.status == 404:
             found = Suspended("http_404", f"{self.account}: the gateway does not know the endpoint")
-        found.timing = answer.timing
-        return found
+        return timed(found, answer)
 
     def _secrets(self) -> tuple[str, ...]:
         kept = (self._settings.token, self._settings.password)

@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, SecretStr, field_validator
 
+from channels.account_keys import Frozen
 from channels.adapters.webhook import payload
 from channels.adapters.webhook.signing import Key, Window, signature_header, signing_key, symmetric_key
 from channels.contract import Capabilities, Idempotency, Manner, Measured, Post, Prepared
@@ -24,11 +25,7 @@ CAPABILITIES = Capabilities(Idempotency.KEYED, key_lifetime=KEY_LIFETIME)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class TimedKey(_Frozen):
+class TimedKey(Frozen):
     """A key that signs from `not_before` until `not_after`. Overlapping keys all sign: that is how to rotate."""
 
     key: SecretStr
@@ -47,7 +44,7 @@ def _plain(value: Any) -> Any:
 Keys = tuple[Annotated[TimedKey, BeforeValidator(_plain)], ...]
 
 
-class Settings(_Frozen):
+class Settings(Frozen):
     """`secrets` are `whsec_...` keys, `signing_keys` are `whsk_...`; a key is a text or a table with its window.
     `body_limit` is bytes of HTML that travel with the event (Standard Webhooks advises events under 20 KB).
     `key_lifetime` is how many seconds the receiver remembers an id.

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
+from channels.account_keys import Frozen
 from channels.adapters.wechat_official import article, crypto, sending
 from channels.adapters.wechat_official.api import Api
 from channels.adapters.wechat_official.callbacks import Listener
@@ -48,11 +49,9 @@ CAPABILITIES = Capabilities(
 )
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """`mode`: `publish` (article page, no push), `mass` (to followers), `draft` (a person publishes it). `cover_file`
     is a picture for items without one; `cover_media_id` a permanent material that the account has already."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     appid: str = Field(pattern=r"^wx[0-9a-f]{16}$")
     secret: SecretStr

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from channels.adapters.wechat_official import errors
 from channels.adapters.wechat_official.errors import Class
 from channels.multipart import Part, multipart
+from channels.refusals import harmless, said, timed
 from channels.tokens import KeptToken, TokenShelf
 from channels.transport import Response, Transport
 from channels.verdicts import Deferred, OutcomeUnknown
@@ -70,10 +71,8 @@ class Api:
             answer, reply = await self._exchange(path, {"access_token": token, **query}, headers, body, attempts)
         code = errcode(reply)
         if code and code not in allow:
-            message = errors.said(reply.get("errmsg", ""), (token, self._secret))
-            verdict = errors.verdict(code, message, self._clock(), noticeable=not attempts)
-            verdict.timing = answer.timing
-            raise verdict
+            message = said(reply.get("errmsg", ""), (token, self._secret))
+            raise timed(errors.verdict(code, message, self._clock(), noticeable=not attempts), answer)
         return reply
 
     async def _exchange(
@@ -89,9 +88,7 @@ class Api:
         try:
             return answer, _object(answer)
         except OutcomeUnknown as unreadable:
-            unanswered = Deferred(unreadable.reason, unreadable.detail)
-            unanswered.timing = answer.timing
-            raise unanswered from None
+            raise harmless(unreadable) from None
 
     async def token(self, refused: str | None = None) -> str:
         kept = await self._tokens.get(self.account, self._new_token, now=self._clock(), refused=refused)
@@ -102,10 +99,9 @@ class Api:
         answer, reply = await self._exchange("/cgi-bin/stable_token", {}, _JSON, _raw(wanted), 3)
         value, lasts, code = reply.get("access_token"), reply.get("expires_in"), errcode(reply)
         if code:
-            message = errors.said(reply.get("errmsg", ""), (self._secret,))
-            verdict = errors.verdict(code, message, self._clock(), noticeable=False, table=errors.AT_TOKEN)
-            verdict.timing = answer.timing
-            raise verdict
+            message = said(reply.get("errmsg", ""), (self._secret,))
+            refused = errors.verdict(code, message, self._clock(), noticeable=False, table=errors.AT_TOKEN)
+            raise timed(refused, answer)
         if not isinstance(value, str) or not value or not isinstance(lasts, int):
             raise Deferred("unreadable_answer", f"{self.account}: no token in the answer")
         return KeptToken(value, self._clock() + max(SHORTEST, lasts - MARGIN))
@@ -120,9 +116,7 @@ def _object(answer: Response) -> dict[str, Any]:
     """Raises `OutcomeUnknown`."""
     found = answer.json()
     if not isinstance(found, dict):
-        unknown = OutcomeUnknown("unreadable_answer", f"HTTP {answer.status} without a JSON object")
-        unknown.timing = answer.timing
-        raise unknown
+        raise timed(OutcomeUnknown("unreadable_answer", f"HTTP {answer.status} without a JSON object"), answer)
     return found
 
 

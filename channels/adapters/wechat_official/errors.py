@@ -6,7 +6,7 @@ return-code table there, and the enum of Wechat-Group/WxJava. HTTP is 200 for al
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -14,7 +14,6 @@ from channels.notices import until_midnight
 from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended, Verdict
 
 MINUTE = 60.0
-SAID = 200  # characters of the platform's own message that are kept
 
 
 class Class(StrEnum):
@@ -73,11 +72,3 @@ def verdict(code: int, message: str, now: float, *, noticeable: bool, table: Map
     if kind in (C.INPUT, C.CONTENT, C.TARGET, C.GONE):
         return Rejected(reason, message)
     return OutcomeUnknown(reason, message) if noticeable else Deferred(reason, message)
-
-
-def said(message: object, secrets: Iterable[str]) -> str:
-    """The platform's message for operators (its request id included), cut, without what must not be shown."""
-    text = "".join(c for c in str(message) if c.isprintable())
-    for secret in secrets:
-        text = text.replace(secret, "…") if secret else text
-    return text[:SAID]

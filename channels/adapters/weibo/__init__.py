@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
+from channels.account_keys import BaseAddress, Frozen
 from channels.adapters.weibo import codes, wording
 from channels.adapters.weibo.codes import Kind
-from channels.bodies import ASKED, READ, by_status, timed, told
 from channels.contract import (
     Capabilities,
     Checkup,
@@ -25,9 +25,8 @@ from channels.contract import (
     Sighting,
 )
 from channels.multipart import Part, multipart
-from channels.origins import Origin
 from channels.pictures import fit
-from channels.refusals import said
+from channels.refusals import ASKED, READ, by_status, said, timed, told
 from channels.registry import Tools
 from channels.transport import Response
 from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Suspended, Verdict
@@ -57,11 +56,9 @@ def capabilities(requests_a_day: int = REQUESTS_A_DAY, posts_an_hour: int = POST
 CAPABILITIES = capabilities()
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """`rip` is the public address of whoever operates the account; `secure_domains` are the app's 安全域名; `picture`
     says whether the first image goes along."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     access_token: SecretStr
     rip: str
@@ -69,7 +66,7 @@ class Settings(BaseModel):
     picture: bool = True
     requests_a_day: int = Field(REQUESTS_A_DAY, ge=1)
     posts_an_hour: int = Field(POSTS_AN_HOUR, ge=1)
-    base_url: Origin = "https://api.weibo.com"
+    base_url: BaseAddress = "https://api.weibo.com"
 
     @field_validator("rip")
     @classmethod
