@@ -32,6 +32,7 @@ AT_ONCE = 20  # looks under way in one process
 LOOK_SECONDS = 45  # for one look; the others of this process wait for it
 HOLD_SECONDS = 50  # before another process may make it: longer than a look, and a crash is recovered within 60
 REFUSED = "refused_later"
+NOT_SHOWN = "not_shown"  # the platform said that it was done, and shows otherwise
 
 
 class Seen(StrEnum):
@@ -173,6 +174,8 @@ class Reconciler(Loop):
         if delivery.state is DeliveryState.CONFIRMED:
             return Seen.ABSENT if presence is Presence.ABSENT else Seen.NOTHING
         proven = presence is Presence.ABSENT and doubts.proves_absence(capabilities, look.since, looked_at)
+        if proven and delivery.state is DeliveryState.SENT and delivery.remote_id:
+            return Seen.REFUSED
         return Seen.ABSENT if proven and delivery.state is DeliveryState.IN_DOUBT else Seen.NOTHING
 
     async def _record(self, look: Look, sighting: Sighting, outcome: Seen, now: int) -> bool:
@@ -187,7 +190,8 @@ class Reconciler(Loop):
             return await looks.found(look, **place, now=now, watch_at=self._watch_at(delivery, now))
         if outcome is Seen.REFUSED:
             by = None if delivery.operation == Operation.PUBLISH else doubts.deadline(Awaits.PERSON, now)
-            return await looks.refused(look, reason=REFUSED, detail=detail, deadline_at=by, now=now)
+            reason = REFUSED if sighting.presence is Presence.REFUSED else NOT_SHOWN
+            return await looks.refused(look, reason=reason, detail=detail, deadline_at=by, now=now)
         if outcome is Seen.ABSENT:
             due = retry.next_due(max(delivery.attempts, 1), now, self._chance)
             return await looks.absent(look, due_at=due, detail=detail, now=now)

@@ -38,7 +38,7 @@ class _Media:
 class _Status:
     facts: dict[str, Any]
     media: list[str] = field(default_factory=list)
-    edited: bool = False
+    edited: float = 0.0  # epoch seconds; 0: never
 
 
 class MastodonStandIn(StandIn):
@@ -193,12 +193,8 @@ class MastodonStandIn(StandIn):
         """An edit says all anew: media that it does not name are taken off."""
         before, media = self._statuses[found.remote_id], list(body.get("media_ids") or [])
         if (found.text, before.media) != (body["status"], media):
-            found.text, found.images, found.versions, before.edited = (
-                body["status"],
-                len(media),
-                found.versions + 1,
-                True,
-            )
+            found.text, found.images, found.versions = body["status"], len(media), found.versions + 1
+            before.edited = self.clock()
         self._attach(found.remote_id, media)
 
     def _attach(self, remote_id: str, media: list[str]) -> None:
@@ -266,10 +262,10 @@ class MastodonStandIn(StandIn):
         """The status as JSON, its text as sanitised HTML."""
         status, post = self._statuses[remote_id], self.find(remote_id)
         assert post is not None
-        made = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(post.at))
+        made = _moment(post.at)
         said = {k: status.facts.get(k) for k in ("visibility", "language", "spoiler_text", "sensitive")}
         media = [self._attachment(media_id) for media_id in status.media]
-        edited = made if status.edited else None
+        edited = _moment(status.edited) if status.edited else None
         links = {"uri": post.url, "url": post.url, "account": {"id": ACCOUNT_ID}}
         own = {"id": remote_id, "created_at": made, "edited_at": edited, "content": markup(post.text)}
         return {**said, **links, **own, "media_attachments": media}
@@ -293,6 +289,10 @@ def _anchor(url: str) -> str:
     spans = f'<span class="invisible">{scheme}://</span><span class="ellipsis">{start}</span>'
     href = html.escape(url)
     return f'<a href="{href}" rel="nofollow noopener">{spans}<span class="invisible">{end}</span></a>'
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(at))
 
 
 def _error(status: int, words: str, headers: Mapping[str, str] | None = None) -> web.Response:

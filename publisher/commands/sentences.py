@@ -139,7 +139,10 @@ def _resent(_entry: Entry, found: _Facts) -> tuple[Text, Text]:
 
 
 def _refused(entry: Entry, found: _Facts) -> tuple[Text, Text]:
-    said = bilingual("{channel} turned it down after all", channel=found["channel"])
+    if found.get("reason") == "not_shown":
+        said = bilingual("{channel} does not show what it said was done", channel=found["channel"])
+    else:
+        said = bilingual("{channel} turned it down after all", channel=found["channel"])
     said = _joined(said, ": {}", Text(str(found.get("detail", "")), str(found.get("detail", ""))))
     return said, _advice(entry, found, str(found.get("reason", "")), str(found.get("state", "")))
 

@@ -94,6 +94,7 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "exhausted": (mark("proven not to be out, and given up after the last attempt"), _MEND),
         "gone_later": (mark("the platform has taken it down"), _MEND),
         "refused_later": (mark("the platform took it first and turned it down later"), _MEND),
+        "not_shown": (mark("the platform said that it was done, but shows otherwise"), _MEND),
         "dropped": (mark("somebody decided that it will not be done"), _MEND),
         "may_return": (mark("an older request may still put it out"), _LOOK),
         "restored": (mark("an older database was restored: it may have gone out since that backup"), _LOOK),

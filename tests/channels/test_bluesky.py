@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from channels.sandbox.bluesky import DID, SESSION_LIFE, BlueskyStandIn
 from channels.sandbox.stand_in import Misbehaviour, Standing
 from channels.text import graphemes, utf8
 from channels.transport import Transport
-from channels.verdicts import Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
+from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
 from publisher.commands.platforms.bluesky import REASONS
 
 OWN = {"identifier": "agency.example.gov.cn", "app_password": "live-secret"}
@@ -82,7 +83,8 @@ async def test_another_record_under_the_key_is_not_overwritten(bluesky: House) -
 
 async def test_our_own_post_in_another_wording_is_left_as_it_is(bluesky: House) -> None:
     first = await bluesky.channel().publish(PLAIN)
-    assert await bluesky.channel(hashtags=0).publish(PLAIN) == first
+    again = await bluesky.channel(hashtags=0).publish(PLAIN)
+    assert replace(again, awaits=first.awaits) == first
     assert len(bluesky.stand_in.shown) == 1
 
 
@@ -177,7 +179,7 @@ async def test_a_lost_answer_may_be_repeated_and_leaves_one(bluesky: House, how:
         await channel.publish(post())
     seen = await channel.confirm(post(), None)
     assert seen.presence is Presence.LIVE
-    assert await channel.publish(post()) == seen.receipt
+    assert replace(await channel.publish(post()), awaits=Awaits.NOTHING) == seen.receipt
     assert [p.versions for p in bluesky.stand_in.shown] == [1]
 
 
@@ -249,7 +251,22 @@ async def test_a_correction_stands_below_the_first_post(bluesky: House) -> None:
     reply = bluesky.stand_in.records[third.remote_id.rpartition("/")[2]]["reply"]
     assert (reply["root"]["uri"], reply["parent"]["uri"]) == (first.remote_id, second.remote_id)
     assert bluesky.stand_in.live()[1].text.startswith("【更正】")
-    assert (await channel.confirm(correction(images=(), remote=first), None)).receipt == second
+    seen = await channel.confirm(correction(images=(), remote=first), None)
+    assert seen.receipt == replace(second, awaits=Awaits.NOTHING)
+
+
+async def test_what_the_server_says_is_looked_at(bluesky: House) -> None:
+    """Publishing, correcting, taking back: each receipt awaits a look, and the look sees whether it is true."""
+    channel, stand_in = bluesky.channel(), bluesky.stand_in
+    first = await channel.publish(PLAIN)
+    stand_in.misbehave(Misbehaviour.DROP)
+    second = await channel.follow_up(correction(images=(), remote=first))
+    stand_in.misbehave(Misbehaviour.DROP)
+    down = await channel.recall(withdrawal(remote=first))
+    assert {receipt.awaits for receipt in (first, second, down)} == {Awaits.PLATFORM}
+    assert (await channel.confirm(PLAIN, first)).presence is Presence.LIVE
+    assert (await channel.confirm(correction(images=(), remote=first), second)).presence is Presence.ABSENT
+    assert (await channel.confirm(withdrawal(remote=first), down)).presence is Presence.LIVE
 
 
 @pytest.mark.parametrize("lost", [None, *LOST])

@@ -204,6 +204,26 @@ async def test_what_was_dropped_in_silence_is_proven_absent(mastodon: House) -> 
     assert (await channel.confirm(PLAIN, None)).presence is Presence.ABSENT
 
 
+async def test_what_the_server_says_is_looked_at(mastodon: House) -> None:
+    """Publishing, correcting, taking back: each receipt awaits a look, and the look sees whether it is true."""
+    channel, stand_in = mastodon.channel(), mastodon.stand_in
+    first = await channel.publish(PLAIN)
+    mastodon.clock.now += 3600
+    at = int(mastodon.clock.now * 1e6)
+    edit = correction(images=(), remote=first, occurred_at=at)
+    stand_in.misbehave(Misbehaviour.DROP)
+    second = await channel.edit(edit)
+    assert (await channel.confirm(edit, second)).presence is Presence.ABSENT
+    await channel.edit(edit)
+    assert (await channel.confirm(edit, second)).presence is Presence.LIVE
+    other = correction(images=(), remote=first, occurred_at=at, text="第二条 另有规定。")
+    assert (await channel.confirm(other, second)).presence is Presence.UNKNOWN  # edited since, and shown otherwise
+    stand_in.misbehave(Misbehaviour.DROP)
+    down = await channel.recall(withdrawal(remote=first))
+    assert (await channel.confirm(withdrawal(remote=first), down)).presence is Presence.LIVE
+    assert {receipt.awaits for receipt in (first, second, down)} == {Awaits.PLATFORM}
+
+
 async def test_it_is_found_behind_newer_ones_and_not_taken_for_an_older_one(mastodon: House) -> None:
     channel = mastodon.channel()
     await channel.publish(PLAIN)

@@ -15,6 +15,7 @@ from live_accounts import LIVE
 from rehearsal_house import OPERATOR, House, quickened, rehearsed_house
 from truth import FIRST, SECOND, Seen, Told, lies
 
+from channels import registry
 from channels.sandbox import stand_ins
 from channels.sandbox.stand_in import Misbehaviour
 from content_queue.model import Delivery
@@ -22,6 +23,8 @@ from content_queue.states import DELIVERED
 from content_queue.states import DeliveryState as S
 from publisher.desk import WithdrawalReason
 
+# Whose "delivered" is their own word: nobody can look, or (weibo) looking would use up what may be asked in a day.
+WORD = frozenset({"webhook", "wecom_robot", "dingtalk_robot", "feishu_robot", "jpush", "fcm", "ntfy", "weibo"})
 STEPS = ("publish", "correct", "withdraw")
 WELL = "well"
 ITEM = "matrix-item"
@@ -74,6 +77,14 @@ async def test_never_two_copies_and_never_a_lie(variant: str, tmp_path: Path, re
         assert not matrix.wrong, "\n".join(matrix.wrong)
         live = "0+0" if variant.endswith("-draft") else "1+0"  # a draft is for a person to publish
         assert matrix.cells[WELL, "publish"].endswith(f": {live}")
+        dropped = [matrix.cells[name_of(Misbehaviour.DROP, step), step] for step in STEPS]
+        assert any("the platform's word" in cell for cell in dropped) is (LIVE[variant][0] in WORD)
+
+
+@pytest.mark.parametrize("kind", sorted(WORD))
+def test_its_page_says_that_delivered_is_the_platforms_word(kind: str) -> None:
+    page = Path(registry.__file__).parents[1] / "docs" / "channels" / f"{kind}.md"
+    assert "'s word" in page.read_text("utf-8")
 
 
 class Matrix:

@@ -15,6 +15,7 @@ from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejecte
 from content_queue.states import DeliveryState
 from content_queue.store import Conflict, Store
 from publisher import doubts, reconcile, retry
+from publisher.delivery import judge
 
 S = DeliveryState
 
@@ -193,8 +194,6 @@ class TestTwoAtOnce:
         await store.deliveries.expire_leases(now=clock(), resend=frozenset(), backoff=0)
         await q.look(60)
         assert (await q.get(number)).state is S.CONFIRMED
-        from publisher.delivery import judge
-
         late = judge(claimed, receipt, wall.capabilities, now=clock(), chance=lambda: 0.0, evidence={"ms": 1.0})
         assert await store.deliveries.record([late.outcome], holds={}, now=clock()) == set()
         assert (await kinds(store, number))[-2:] == ["found", "late_outcome"]
@@ -234,6 +233,31 @@ class TestThePlatformDecidesLater:
         assert await store.looks.by_remote("wall", "w1") is None
         assert (await store.looks.by_remote("wall", "article-9")) is not None
         assert not await q.reconciler.apply(look, sighting, clock())  # the platform repeats its events
+
+    async def test_what_it_does_not_show_in_time_was_not_taken(self, store: Store, clock: Any) -> None:
+        q, wall, number = await self.taken(store, clock)
+        wall.posts.clear()
+        await q.look(KNOWN - 1)
+        assert (await q.get(number)).state is S.SENT
+        await q.look(KNOWN)
+        d = await q.get(number)
+        assert (d.state, d.reason, d.look_at) == (S.FAILED, "not_shown", None)
+        assert await q.withdraw("item-1") == {}  # nothing is out
+
+    async def test_a_withdrawal_that_it_only_says_is_done_is_listed(self, store: Store, clock: Any) -> None:
+        q, wall, _number = await self.taken(store, clock)
+        await q.look(10)
+        recall = (await q.withdraw("item-1"))["wall"]
+        (claimed,) = await q.claim()
+        await store.deliveries.start([claimed], now=clock())
+        said = judge(
+            claimed, Receipt("w1", awaits=Awaits.PLATFORM), wall.capabilities, now=clock(), chance=lambda: 0.0,
+            evidence={"ms": 1.0},
+        )  # fmt: skip
+        assert await store.deliveries.record([said.outcome], holds={}, now=clock()) == {recall}
+        await q.look(KNOWN + 60)
+        (d,) = await q.remaining()
+        assert (d.id, d.state, d.reason, wall.posts != {}) == (recall, S.FAILED, "not_shown", True)
 
     async def test_its_recall_waits_and_acts_on_what_became_of_it(self, store: Store, clock: Any) -> None:
         q, wall, number = await self.taken(store, clock)

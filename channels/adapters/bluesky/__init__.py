@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
@@ -26,7 +27,7 @@ from channels.refusals import ASKED, READ, harmless, said, timed, told
 from channels.registry import Tools
 from channels.tokens import KeptToken
 from channels.transport import Response
-from channels.verdicts import OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
+from channels.verdicts import Awaits, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
 
 # docs.bsky.app, "Rate limits": 5,000 points an hour and 35,000 a day for each account; a new record costs 3.
 WRITES_AN_HOUR, WRITES_A_DAY = 1_666, 11_666
@@ -64,6 +65,7 @@ class Bluesky:
         self._token = ""  # of the session last used; only so that no error shows it
 
     async def publish(self, post: Post) -> Receipt:
+        """That it was taken is the server's word: like a correction and a deletion it is looked at soon after."""
         return await self._put(post, None)
 
     async def follow_up(self, post: Post) -> Receipt:
@@ -83,7 +85,7 @@ class Bluesky:
             self._body(response)
             if response.body.strip():  # a deletion may say nothing at all, but never something that is not JSON
                 response.json()
-        return Receipt(_uri(repo, rkey))
+        return Receipt(_uri(repo, rkey), awaits=Awaits.PLATFORM)
 
     def prepare(self, post: Post) -> Prepared:
         own = self._settings
@@ -130,7 +132,7 @@ class Bluesky:
         response = await self._write("com.atproto.repo.putRecord", {**body, "record": record, "swapRecord": None})
         if codes.kind(response, told(response)) is Kind.TAKEN:
             return await self._already_there(post, form.rkey, response)
-        return self._receipt(self._text(response, "uri"))
+        return replace(self._receipt(self._text(response, "uri")), awaits=Awaits.PLATFORM)
 
     async def _already_there(self, post: Post, rkey: str, response: Response) -> Receipt:
         """Something else lies under our key: our own post in an earlier wording, or none of ours."""

@@ -91,10 +91,7 @@ class Mastodon:
         form = self.prepare(post).form
         body = form.body(await self._uploaded(form))
         response = await self._send("POST", "/api/v1/statuses", body, {"Idempotency-Key": post.key})
-        receipt = self._whole(response, body)
-        if receipt.awaits:
-            return receipt
-        return replace(receipt, awaits=Awaits.PLATFORM)  # moderators may still remove it: looked at soon, and later
+        return self._whole(response, body)
 
     async def edit(self, post: Post) -> Receipt:
         form = self.prepare(post).form
@@ -108,7 +105,7 @@ class Mastodon:
         response = await self._send("DELETE", _status(remote_id) + "?delete_media=true")
         if response.status != 404:
             self._body(response)
-        return Receipt(remote_id)
+        return Receipt(remote_id, awaits=Awaits.PLATFORM)
 
     def prepare(self, post: Post) -> Prepared:
         own = self._settings
@@ -133,7 +130,9 @@ class Mastodon:
             return Sighting(Presence.ABSENT, detail="http_404")
         status = self._body(response)
         if post.operation is Operation.EDIT and not self._shows(status, post):
-            return Sighting(Presence.ABSENT, detail="older_text")
+            edited = wording.moment(status.get("edited_at"))
+            older = edited is None or edited < post.occurred_at / 1e6 - SKEW
+            return Sighting(Presence.ABSENT if older else Presence.UNKNOWN, detail="older_text")
         return Sighting(Presence.LIVE, self._receipt(response))
 
     async def check(self) -> Checkup:
@@ -267,10 +266,12 @@ class Mastodon:
         return Receipt(self._named(body, "id", response), str(body.get("url") or ""))
 
     def _whole(self, response: Response, sent: Mapping[str, Any]) -> Receipt:
-        """A status that shows fewer pictures than were sent is out, and somebody has to see to it."""
+        """A status that shows fewer pictures than were sent is out, and somebody has to see to it. One that is whole
+        is looked at soon, for it is the server's word, and later again, for moderators may remove it."""
         receipt, shown = self._receipt(response), self._body(response).get("media_attachments")
-        missing = isinstance(shown, list) and len(shown) < len(sent.get("media_ids") or ())
-        return replace(receipt, awaits=Awaits.PERSON, reason="mastodon_pictures_missing") if missing else receipt
+        if isinstance(shown, list) and len(shown) < len(sent.get("media_ids") or ()):
+            return replace(receipt, awaits=Awaits.PERSON, reason="mastodon_pictures_missing")
+        return replace(receipt, awaits=Awaits.PLATFORM)
 
     def _answered(self, response: Response, name: str) -> str:
         """A text of the answer to a harmless request; none of its faults makes a post doubtful."""
