@@ -206,7 +206,7 @@ class Confirmable(Protocol):
 
     `receipt` is what this very delivery got, None after a lost answer: then the post is looked for by its key or by
     what it says. After an edit, ABSENT means that the older text is still shown. Raises verdicts: a look that failed
-    proves nothing.
+    proves nothing. A LIVE whose receipt awaits a person is out, but not whole: its reason ends in `_missing`.
     """
 
     async def confirm(self, post: Post, receipt: Receipt | None) -> Sighting: ...

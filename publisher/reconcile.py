@@ -187,6 +187,9 @@ class Reconciler(Loop):
         if outcome is Seen.FOUND:
             receipt = sighting.receipt or Receipt(delivery.remote_id, delivery.url)
             place = {"remote_id": receipt.remote_id, "url": receipt.url, "detail": detail}
+            if receipt.awaits is Awaits.PERSON and delivery.state is DeliveryState.SENT:
+                by = doubts.deadline(Awaits.PERSON, now)
+                return await looks.incomplete(look, **place, reason=receipt.reason, deadline_at=by, now=now)
             return await looks.found(look, **place, now=now, watch_at=self._watch_at(delivery, now))
         if outcome is Seen.REFUSED:
             by = None if delivery.operation == Operation.PUBLISH else doubts.deadline(Awaits.PERSON, now)

@@ -11,6 +11,7 @@ from publisher.doubts import MAY_RETURN
 from publisher.texts import Text, bilingual, mark
 
 if TYPE_CHECKING:
+    from content_queue.model import Delivery
     from content_queue.store import Task
 
 S = DeliveryState
@@ -66,12 +67,17 @@ _MAY_RETURN = mark(
 )
 
 
+def _is_out(d: Delivery) -> bool:
+    """Whether readers see a part of it. The reasons of all kinds for that end alike."""
+    return d.reason.endswith("_missing") or (d.operation == "publish" and bool(d.url))
+
+
 def what_to_do(task: Task) -> Text:
     d = task.delivery
     if d.state is S.IN_DOUBT and d.reason == MAY_RETURN and d.look_at is not None:
         return bilingual(_MAY_RETURN, id=d.id, channel=d.channel)
     platform = d.state is S.SENT and d.awaits == "platform" and d.operation != "recall"
     message = _DECIDES if platform else _TO_DO.get((d.state, d.operation), "")
-    if d.state is S.SENT and d.awaits == "person" and d.operation == "publish" and d.url:
+    if d.state is S.SENT and d.awaits == "person" and _is_out(d):
         message = _INCOMPLETE
     return bilingual(message, id=d.id, channel=d.channel)

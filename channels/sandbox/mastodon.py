@@ -181,17 +181,20 @@ class MastodonStandIn(StandIn):
 
     def _keep(self, remote_id: str, body: Mapping[str, Any]) -> None:
         url = f"https://standin.example/@agency/{remote_id}"
-        media = list(body.get("media_ids") or [])
-        if media and self.told_to(Misbehaviour.PARTIAL):
-            media = media[:-1]
+        media = self._taken(body)
         made = Shown(remote_id, str(body.get("spoiler_text", "")), body["status"], self.clock(), url, len(media))
         self.shown.append(made)
         self._statuses[remote_id] = _Status(dict(body))
         self._attach(remote_id, media)
 
+    def _taken(self, body: Mapping[str, Any]) -> list[str]:
+        """The media of a status, or all but the last."""
+        media = list(body.get("media_ids") or [])
+        return media[:-1] if media and self.told_to(Misbehaviour.PARTIAL) else media
+
     def _change(self, found: Shown, body: Mapping[str, Any]) -> None:
         """An edit says all anew: media that it does not name are taken off."""
-        before, media = self._statuses[found.remote_id], list(body.get("media_ids") or [])
+        before, media = self._statuses[found.remote_id], self._taken(body)
         if (found.text, before.media) != (body["status"], media):
             found.text, found.images, found.versions = body["status"], len(media), found.versions + 1
             before.edited = self.clock()

@@ -64,6 +64,12 @@ class Looks:
         to look whether what the platform decided on later still stands (None: nobody looks)."""
         return await self._db.write(_found, look, remote_id, url, detail, now, watch_at)
 
+    async def incomplete(
+        self, look: Look, *, remote_id: str, url: str, reason: str, detail: str, deadline_at: int | None, now: int
+    ) -> bool:
+        """It is out, but not whole: a person's from now on, until `deadline_at`. It stays sent."""
+        return await self._db.write(_incomplete, look, remote_id, url, reason, detail, deadline_at, now)
+
     async def absent(self, look: Look, *, due_at: int | None, detail: str, now: int) -> bool:
         """Proven not to be out: in doubt -> sent again at `due_at` (None: given up), or cancelled when something newer
         takes its place."""
@@ -200,6 +206,31 @@ def _found(
     kind = "found" if event is DeliveryEvent.FOUND else "confirmed"
     lines = [line(now, kind, NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)]
     append(connection, lines + fanout.settle_dependents(connection, {delivery.id: after}, now))
+    wake(connection)
+    return True
+
+
+def _incomplete(
+    connection: Connection,
+    look: Look,
+    remote_id: str,
+    url: str,
+    reason: str,
+    detail: str,
+    deadline_at: int | None,
+    now: int,
+) -> bool:
+    delivery = _still(connection, look)
+    if delivery is None or delivery.state is not DeliveryState.SENT:
+        return False
+    place = {"remote_id": remote_id or delivery.remote_id, "url": url or delivery.url, "reason": reason}
+    waits = {"awaits": fanout.PERSON, "unsettled_since": now, "deadline_at": deadline_at, "updated_at": now}
+    move_by_hand(connection, delivery, {**place, **waits})
+    breaker.visible(connection, delivery.channel, delivery.operation, now)
+    facts = {**_facts(delivery, delivery.state, detail), "reason": reason}
+    facts |= {"url": place["url"], "remote": place["remote_id"]}
+    lines = [line(now, "incomplete", NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)]
+    append(connection, lines + fanout.settle_dependents(connection, {delivery.id: delivery.state}, now))
     wake(connection)
     return True
 

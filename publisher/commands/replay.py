@@ -16,7 +16,8 @@ from publisher.texts import Text, bilingual, mark
 
 # Their bodies name the state after the move.
 MOVES = frozenset(
-    {"attempt", "lease_expired", "resend", "found", "absent", "confirmed", "refused", "settled", "dropped", "doubted"}
+    {"attempt", "lease_expired", "resend", "found", "absent", "confirmed", "incomplete", "refused", "settled"}
+    | {"dropped", "doubted"}
 )
 
 

@@ -147,6 +147,12 @@ def _refused(entry: Entry, found: _Facts) -> tuple[Text, Text]:
     return said, _advice(entry, found, str(found.get("reason", "")), str(found.get("state", "")))
 
 
+def _incomplete(entry: Entry, found: _Facts) -> tuple[Text, Text]:
+    code, detail = str(found.get("reason", "")), str(found.get("detail", ""))
+    said = _joined(Text(found["channel"], found["channel"]), ": {}", words.reason(code))
+    return _joined(said, " ({})", Text(detail, detail)), _advice(entry, found, code, str(found.get("state", "")))
+
+
 def _looked(_entry: Entry, found: _Facts) -> tuple[Text, Text]:
     said = bilingual("looked at {channel}: {detail}", channel=found["channel"], detail=words.sighting(found["detail"]))
     at = found.get("look_at")
@@ -208,6 +214,7 @@ _OWN: Mapping[str, Callable[[Entry, _Facts], tuple[Text, Text]]] = MappingProxyT
         "attempt": _attempt,
         "found": _seen,
         "confirmed": _seen,
+        "incomplete": _incomplete,
         "refused": _refused,
         "resend": _resent,
         "looked": _looked,

@@ -22,6 +22,7 @@ from channels.adapters.wechat_official.callbacks import BODY_LIMIT, WINDOW, List
 from channels.adapters.wechat_official.remote import Remote, Sort, parse
 from channels.contract import Callback, Heard, Presence, Sighting
 from channels.sandbox.stand_in import Misbehaviour
+from channels.verdicts import Awaits
 
 TOKEN, STAMP, NONCE = "gongbaotoken", "1700000000", "nonce01"
 APPID, ENCODED = "wx49f0ab532d5d035a", "kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR"
@@ -170,6 +171,18 @@ def test_a_mass_message_is_learned_of(status: str, presence: Presence, detail: s
     remote, sighting = only(listener().hear(from_peer(xml)))
     assert (remote, sighting.presence, sighting.detail) == ("mass:9", presence, detail)
     assert (sighting.receipt.url if sighting.receipt else "") == ("https://u" if presence is Presence.LIVE else "")
+
+
+@pytest.mark.parametrize(("failed", "whole"), [("0", True), ("", True), ("x", True), ("1", False), ("5", False)])
+def test_a_mass_message_that_some_followers_did_not_get_waits_for_a_person(failed: str, whole: bool) -> None:
+    counts = f"<FilterCount>80</FilterCount><SentCount>75</SentCount><ErrorCount>{failed}</ErrorCount>"
+    xml = f"<xml><Event>MASSSENDJOBFINISH</Event><MsgID>9</MsgID><Status>send success</Status>{counts}</xml>"
+    _, sighting = only(listener().hear(from_peer(xml)))
+    assert sighting.presence is Presence.LIVE
+    assert sighting.receipt is not None
+    told = (sighting.receipt.awaits, sighting.receipt.reason, sighting.detail)
+    lacking = (Awaits.PERSON, "wechat_followers_missing", f"{failed}/80")
+    assert told == ((Awaits.NOTHING, "", "") if whole else lacking)
 
 
 def test_an_address_that_is_none_is_not_passed_on() -> None:

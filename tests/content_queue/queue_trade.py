@@ -200,7 +200,7 @@ _DELIVERY_KINDS = {"started": "sending", "claim_released": "waiting", "cancelled
 # The entry names the state itself.
 _TOLD = {
     *("attempt", "lease_expired", "resend", "found", "absent"),
-    *("confirmed", "refused", "settled", "dropped", "doubted"),
+    *("confirmed", "incomplete", "refused", "settled", "dropped", "doubted"),
 }
 
 

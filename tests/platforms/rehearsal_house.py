@@ -71,8 +71,9 @@ class House:
         await self.sign(item_id)
         return filed
 
-    async def correct(self, item_id: str, raw: bytes, note: str) -> None:
-        await self.app.desk.correct(item_id, Paper(raw, "notice.md", MappingFiles()), note=note, actor=EDITOR)
+    async def correct(self, item_id: str, raw: bytes, note: str, files: FileSource | None = None) -> None:
+        paper = Paper(raw, "notice.md", files or MappingFiles())
+        await self.app.desk.correct(item_id, paper, note=note, actor=EDITOR)
         await self.sign(item_id)
 
     async def sign(self, item_id: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from heavy_item import pictures
 from live_accounts import LIVE
 from rehearsal_house import OPERATOR, House, quickened, rehearsed_house
 from truth import FIRST, SECOND, Seen, Told, lies
@@ -22,6 +23,7 @@ from content_queue.model import Delivery
 from content_queue.states import DELIVERED
 from content_queue.states import DeliveryState as S
 from publisher.desk import WithdrawalReason
+from publisher.intake import MappingFiles
 
 # Whose "delivered" is their own word: nobody can look, or (weibo) looking would use up what may be asked in a day.
 WORD = frozenset({"webhook", "wecom_robot", "dingtalk_robot", "feishu_robot", "jpush", "fcm", "ntfy", "weibo"})
@@ -42,7 +44,19 @@ summary: 定于三月举办版权培训班（{word}）。
 各有关单位：
 
 为提升服务能力，定于三月举办版权培训班，请按时参加（{word}）。
+
+![培训教室](pic1.png)
+
+![签到处](pic2.png)
 """
+PICTURES = MappingFiles({name: pictures()[name] for name in ("pic1.png", "pic2.png")})
+# Where a part may be taken, and the step in which it shows: a status with fewer pictures, a mass message that some
+# followers do not get. The others take all or nothing (docs/channels).
+PARTS = {
+    "mastodon": ("publish", "correct"),
+    "mastodon-keeps-keys": ("publish", "correct"),
+    "wechat_official-mass": ("publish",),
+}
 
 
 def notice(word: str) -> bytes:
@@ -79,12 +93,25 @@ async def test_never_two_copies_and_never_a_lie(variant: str, tmp_path: Path, re
         assert matrix.cells[WELL, "publish"].endswith(f": {live}")
         dropped = [matrix.cells[name_of(Misbehaviour.DROP, step), step] for step in STEPS]
         assert any("the platform's word" in cell for cell in dropped) is (LIVE[variant][0] in WORD)
+        for step in STEPS:  # out, and a person's
+            cell = matrix.cells[name_of(Misbehaviour.PARTIAL, step), step]
+            incomplete = name_of(Misbehaviour.PARTIAL, step) in matrix.done
+            assert incomplete is (step in PARTS.get(variant, ()))
+            assert not incomplete or cell.startswith("sent, awaits person, listed: ")
 
 
 @pytest.mark.parametrize("kind", sorted(WORD))
 def test_its_page_says_that_delivered_is_the_platforms_word(kind: str) -> None:
-    page = Path(registry.__file__).parents[1] / "docs" / "channels" / f"{kind}.md"
-    assert "'s word" in page.read_text("utf-8")
+    assert "'s word" in page(kind)
+
+
+@pytest.mark.parametrize("kind", sorted(set(stand_ins()) - {LIVE[variant][0] for variant in PARTS}))
+def test_its_page_says_why_no_part_is_taken(kind: str) -> None:
+    assert "`partial` does nothing" in " ".join(page(kind).split())
+
+
+def page(kind: str) -> str:
+    return (Path(registry.__file__).parents[1] / "docs" / "channels" / f"{kind}.md").read_text("utf-8")
 
 
 class Matrix:
@@ -110,11 +137,11 @@ class Matrix:
         await self._judge(step)
 
     async def _publish(self) -> None:
-        await self.house.publish(ITEM, notice(FIRST))
+        await self.house.publish(ITEM, notice(FIRST), PICTURES)
         await self.house.settled(ITEM, 1)
 
     async def _correct(self) -> None:
-        await self.house.correct(ITEM, notice(SECOND), "日期有误，已更正。")
+        await self.house.correct(ITEM, notice(SECOND), "日期有误，已更正。", PICTURES)
         await self.house.settled(ITEM, 2)
 
     async def _withdraw(self) -> None:

@@ -13,9 +13,10 @@ from look_house import ABSENT, LIVE, REFUSED, UNKNOWN, Queue, SeenWall, Wall, lo
 from channels.contract import Capabilities, Idempotency, Sighting
 from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
 from content_queue.states import DeliveryState
-from content_queue.store import Conflict, Store
+from content_queue.store import Conflict, Store, Task
 from publisher import doubts, reconcile, retry
 from publisher.delivery import judge
+from publisher.tasks import what_to_do
 
 S = DeliveryState
 
@@ -233,6 +234,23 @@ class TestThePlatformDecidesLater:
         assert await store.looks.by_remote("wall", "w1") is None
         assert (await store.looks.by_remote("wall", "article-9")) is not None
         assert not await q.reconciler.apply(look, sighting, clock())  # the platform repeats its events
+
+    async def test_what_is_out_in_part_waits_for_a_person_and_is_withdrawn_like_any_other(
+        self, store: Store, clock: Any
+    ) -> None:
+        q, wall, number = await self.taken(store, clock)
+        look = await store.looks.by_remote("wall", "w1")
+        assert look is not None
+        lacking = Receipt("w1", "https://wall.example/p", Awaits.PERSON, "wall_followers_missing")
+        assert await q.reconciler.apply(look, Sighting(LIVE, lacking, "5 of 80"), clock())
+        (d,) = await q.remaining()
+        assert (d.id, d.state, d.awaits, d.reason) == (number, S.SENT, "person", "wall_followers_missing")
+        assert (d.url, d.look_at, d.deadline_at) == ("https://wall.example/p", None, clock() + 86_400 * 1_000_000)
+        assert "not whole" in what_to_do(Task(d, ())).en
+        assert not await q.reconciler.apply(look, Sighting(LIVE, lacking, "5 of 80"), clock())  # it says so twice
+        recall = (await q.withdraw("item-1"))["wall"]
+        (done,) = await q.work()
+        assert (done.id, done.state, wall.posts, await q.remaining()) == (recall, S.SENT, {}, [])
 
     async def test_what_it_does_not_show_in_time_was_not_taken(self, store: Store, clock: Any) -> None:
         q, wall, number = await self.taken(store, clock)

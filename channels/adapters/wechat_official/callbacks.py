@@ -16,7 +16,7 @@ from lxml import etree
 from channels.adapters.wechat_official import crypto
 from channels.adapters.wechat_official.remote import Remote, Sort
 from channels.contract import Callback, Heard, Presence, Sighting
-from channels.verdicts import Receipt
+from channels.verdicts import Awaits, Receipt
 
 BODY_LIMIT = 64 * 1024  # bytes; an event with eight articles has about 4 KB
 WINDOW = 300.0  # seconds; the protocol names none, Standard Webhooks advises five minutes
@@ -36,6 +36,7 @@ STATUSES: Mapping[str, tuple[Presence, str]] = MappingProxyType(
     }
 )
 _EVENTS = ("PUBLISHJOBFINISH", "FREEPUBLISHJOBFINISH")  # the second name stands in a public SDK's sample
+MISSED = "wechat_followers_missing"
 _MASS_ERROR = re.compile(r"err\((\d{1,6})\)")
 
 
@@ -103,19 +104,26 @@ def _published(event: etree._Element) -> tuple[tuple[str, Sighting], ...]:
 
 
 def _mass_sent(event: etree._Element) -> tuple[tuple[str, Sighting], ...]:
+    """Of the followers that were left after filtering (`FilterCount`) some may not have got it (`ErrorCount`)."""
     status, remote = _text(event, "Status"), Remote(Sort.MASS, _text(event, "MsgID"))
     if status == "send success":
-        return _seen(remote, Presence.LIVE, "", _text(event, ".//ArticleUrl"))
+        failed, chosen = (_text(event, name) for name in ("ErrorCount", "FilterCount"))
+        missed = failed.isascii() and failed.isdigit() and int(failed[:12]) > 0
+        detail = f"{failed[:12]}/{chosen[:12]}" if missed else ""
+        return _seen(remote, Presence.LIVE, detail, _text(event, ".//ArticleUrl"), MISSED if missed else "")
     code = _MASS_ERROR.fullmatch(status)
     return _seen(remote, Presence.REFUSED, f"wechat_mass_{code[1]}" if code else "wechat_mass_failed", "")
 
 
-def _seen(remote: Remote, presence: Presence, detail: str, url: str) -> tuple[tuple[str, Sighting], ...]:
-    """Only web addresses are kept: they are shown as links."""
+def _seen(
+    remote: Remote, presence: Presence, detail: str, url: str, lacking: str = ""
+) -> tuple[tuple[str, Sighting], ...]:
+    """Only web addresses are kept: they are shown as links. `lacking` is the reason why it is not out whole."""
     if not remote.id:
         return ()
     safe = url if url.startswith(("https://", "http://")) else ""
-    receipt = Receipt(str(remote), safe) if presence is Presence.LIVE else None
+    awaits = Awaits.PERSON if lacking else Awaits.NOTHING
+    receipt = Receipt(str(remote), safe, awaits, lacking) if presence is Presence.LIVE else None
     return ((str(remote), Sighting(presence, receipt, detail)),)
 
 

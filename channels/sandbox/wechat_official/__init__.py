@@ -285,7 +285,11 @@ class WeChatStandIn(StandIn):
         if refused or draft is None:
             return refused or _refused(40007)
         self._spend("sendall")
-        number = self.box.number() if self.told_to(Misbehaviour.DROP) else self._begun(draft, mass=True, key=key).number
+        if self.told_to(Misbehaviour.DROP):
+            number = self.box.number()
+        else:
+            task = self._begun(draft, mass=True, key=key)
+            number, task.missed = task.number, self.told_to(Misbehaviour.PARTIAL)
         return {"errcode": 0, "errmsg": "send job submission success", "msg_id": number, "msg_data_id": number}
 
     def _get_mass(self, asked: Reply) -> Reply:

@@ -34,6 +34,7 @@ class Task:
     status: int = PUBLISHING
     article_id: str = ""
     key: str = ""
+    missed: bool = False  # some of the followers do not get the mass message
     deleted: set[int] = field(default_factory=set)  # places of articles that were deleted one by one
 
     @property

@@ -17,6 +17,7 @@ from channels.verdicts import Verdict
 
 DEADLINE, REPEATS = 5.0, 3
 _MASS_EVENT = {0: "send success", 2: "err(30003)", 3: "send fail", 4: "err(20001)"}
+FOLLOWERS, MISSED = 100, 5  # of the stand-in's account, and how many do not get what is sent in part
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
@@ -51,8 +52,10 @@ def publish_event(task: Task, at: float) -> bytes:
 def mass_event(task: Task, at: float) -> bytes:
     listed = [{"ArticleIdx": 1, "ArticleUrl": task.url}] if task.url else []
     urls = {"Count": len(listed), "ResultList": {"item": listed}}
-    facts = {"MsgID": task.number, "Status": _MASS_EVENT.get(task.status, "send fail"), "TotalCount": 1}
-    return event_xml("MASSSENDJOBFINISH", at, {**facts, "ArticleUrlResult": urls})
+    facts = {"MsgID": task.number, "Status": _MASS_EVENT.get(task.status, "send fail"), "TotalCount": FOLLOWERS}
+    failed = MISSED if task.missed else 0
+    counts = {"FilterCount": FOLLOWERS, "SentCount": FOLLOWERS - failed, "ErrorCount": failed}
+    return event_xml("MASSSENDJOBFINISH", at, {**facts, **counts, "ArticleUrlResult": urls})
 
 
 class Poster:

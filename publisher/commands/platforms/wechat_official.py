@@ -106,6 +106,10 @@ _OWN: Mapping[str, tuple[str, str]] = {
     "wechat_deleted": (mark("it was deleted in the account's console"), _CONSOLE),
     "wechat_banned": (mark("WeChat has taken it down"), _CONTENT),
     "wechat_mass_failed": (mark("the mass message failed"), _CONSOLE),
+    "wechat_followers_missing": (
+        mark("the mass message is out, but some of the followers did not get it"),
+        mark("Do not send it again, the others have it. Tell them another way, then: gongbao resolve {id} --live URL."),
+    ),
     "wechat_mass_30001": (mark("WeChat's originality check was out of order"), _CONSOLE),
     "wechat_mass_40001": (mark("an administrator of the account refused the mass message"), _CONTENT),
     "wechat_mass_40002": (mark("no administrator confirmed the mass message within 30 minutes"), _CONSOLE),
