@@ -112,7 +112,7 @@ def _end_watch(connection: Connection, item_id: str) -> None:
 
 
 def _look_soon(connection: Connection, in_flight: Delivery | None, now: int) -> None:
-    """Its recall waits for what the next look shows: that look is due now, however far off it was."""
+    """What comes next waits for what the next look shows: that look is due now, however far off it was."""
     if in_flight is not None and in_flight.look_at is not None:
         connection.execute(update(deliveries).where(_d.id == in_flight.id, _d.look_at > now).values(look_at=now))
 
@@ -166,6 +166,8 @@ def _take_over(connection: Connection, revision: Revision, now: int, actor: str)
     for here in held.values():
         cancel(connection, here.waiting, now, actor, f"revision {revision.number} takes its place")
         end_tasks(connection, here.tasks, now, actor)
+        _look_soon(connection, here.in_flight, now)
+    wake(connection)
     return held
 
 

@@ -55,6 +55,18 @@ class TestADoubt:
         assert (await kinds(store, number))[-1] == "found"
         assert q.seen == [("wall", "found", 5.0)]
 
+    @pytest.mark.parametrize("newer", ["correction", "withdrawal"])
+    async def test_what_comes_next_does_not_wait_for_a_look_that_is_far_off(
+        self, store: Store, clock: Any, newer: str
+    ) -> None:
+        q, _wall, number = await doubtful(store, clock, put=True)
+        await (q.correct("item-1", "newer") if newer == "correction" else q.withdraw("item-1"))
+        assert (await q.get(number)).look_at == clock()
+        await q.look(0)
+        assert (await q.get(number)).state is S.CONFIRMED
+        (after,) = await q.work()
+        assert (after.operation, after.state) == ("edit" if newer == "correction" else "recall", S.SENT)
+
     async def test_not_finding_it_too_early_proves_nothing(self, store: Store, clock: Any) -> None:
         q, wall, number = await doubtful(store, clock, put=False)
         await q.look(KNOWN - 1)
