@@ -348,7 +348,7 @@ class TestAnswers:
 
         ids = await publish(store, "a", count=6)
         a, at = channel("a", busy, parallel=1), [now()]
-        looks = counting(store.channels, "unwell")
+        looks = counting(store.channels, "hindrances")
         worker = make_worker(store, a, clock=lambda: at[0])
         async with running(worker):
             await until(lambda: _true(len(a.got) == 1 and worker.in_hand == 0))
@@ -393,7 +393,7 @@ class TestSwitches:
     async def test_a_stop_reaches_claims_in_hand_within_the_bound(self, store: Store, scope: str) -> None:
         """In life the switches are looked at every second. Here each request takes until the next look has ended, so
         that a machine that stands still changes nothing: two begin after the stop at most."""
-        looks, over = counting(store.channels, "switches"), False
+        looks, over = counting(store.channels, "hindrances"), False
 
         async def slowly(post: Post) -> Receipt:
             seen = len(looks)
