@@ -13,7 +13,7 @@ import rehearsal_house
 from aiohttp import web
 from live_accounts import LIVE
 from rehearsal_house import OPERATOR, House, quickened, rehearsed_house
-from test_fault_matrix import ITEM, notice, said
+from test_fault_matrix import ITEM, PICTURES, notice, said
 from truth import FIRST, Seen, Told, lies
 
 from channels.sandbox.mqtt import MqttStandIn
@@ -100,7 +100,7 @@ def recall_has_left(found: list[Delivery]) -> bool:
 async def test_a_publish_that_comes_after_its_recall(hold: Hold, tmp_path: Path, record_property: Any) -> None:
     names = [name for name in LIVE if name != DRAFTS]
     async with rehearsed_house(tmp_path, {name: name for name in names}) as house:
-        await house.publish(ITEM, notice(FIRST))
+        await house.publish(ITEM, notice(FIRST), PICTURES)
         await until(lambda: hold.has({house.stand_ins[name] for name in names}))
         await house.app.desk.withdraw(ITEM, reason=WithdrawalReason("privacy"), note="内容撤回。", actor=OPERATOR)
         hold.on = False
