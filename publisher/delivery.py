@@ -201,7 +201,7 @@ def _undone_until(
     if isinstance(answer, Rejected):
         told = not (answer.gone or answer.reason in _OUR_OWN)
     else:
-        told = isinstance(answer, Receipt) and not answer.awaits
+        told = isinstance(answer, Receipt) and answer.awaits is not Awaits.PERSON
     return doubts.believed_from(claimed, capabilities, began) if told else None
 
 
