@@ -86,7 +86,7 @@ NOTHING = Standing(None, None, (), False, ())
 
 def settled(state: DeliveryState, awaits: str) -> bool:
     """Whether a newer operation may act on it. What a platform still decides on would be found by none of them: its
-    late success is waited for, and followed."""
+    late success is waited for, and followed (but see `is_shown`)."""
     return state not in UNSETTLED and not (state in DELIVERED and awaits == PLATFORM)
 
 
@@ -104,6 +104,16 @@ def end_tasks(connection: Connection, tasks: Sequence[Delivery], now: int, actor
         if connection.execute(update(deliveries).where(wanted).values(**SETTLED)).rowcount == 1:
             facts = {"channel": task.channel, "was": task.state, "why": "a newer operation takes over"}
             append(connection, [line(now, "task_ended", actor, item=task.item_id, delivery=task.id, **facts)])
+
+
+def is_shown(delivery: Delivery) -> bool:
+    """Whether readers see it already, whatever its platform may decide later: a recall does not wait for that."""
+    return delivery.state in DELIVERED and delivery.awaits == PLATFORM and bool(delivery.url)
+
+
+def _end_look(connection: Connection, delivery: Delivery) -> None:
+    wanted = (_d.id == delivery.id) & (_d.state == delivery.state)
+    connection.execute(update(deliveries).where(wanted).values(**SETTLED))
 
 
 def _end_watch(connection: Connection, item_id: str) -> None:
@@ -189,11 +199,14 @@ def withdraw(connection: Connection, item_id: str, reason: str, note: str, now: 
     for name, here in held.items():
         cancel(connection, here.waiting, now, actor, "the item was withdrawn")
         end_tasks(connection, here.tasks, now, actor)
-        _look_soon(connection, here.in_flight, now)
+        in_flight = here.in_flight
+        if in_flight and is_shown(in_flight):
+            _end_look(connection, in_flight)
+            in_flight = None
+        _look_soon(connection, in_flight, now)
         if here.maybe_out:
             basis = here.out.id if here.out else None
-            after = here.in_flight.id if here.in_flight else None
-            plans.append(Plan(name, "recall", basis, after))
+            plans.append(Plan(name, "recall", basis, in_flight.id if in_flight else None))
     made = _insert(connection, last, plans, now, cause=reason, note=note)
     facts: dict[str, Any] = {"reason": reason, "note": note, "deliveries": made, "revision": last.number}
     append(connection, [line(now, "recalled", actor, item=item_id, **facts)])
@@ -295,7 +308,9 @@ def settle_dependents(
     for row in connection.execute(q).all():
         older = delivery_by_id(connection, row.after_id)
         if older.state in DELIVERED and older.awaits == PLATFORM:
-            continue
+            if row.operation != "recall" or not is_shown(older):
+                continue
+            _end_look(connection, older)
         end_tasks(connection, [older] if is_task(older) else [], now, "system")
         lines.extend(_let_go(connection, row, by_id[row.after_id], now, now if due is None else due))
     return lines

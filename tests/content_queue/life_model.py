@@ -36,6 +36,7 @@ class Sent:
     looks: int = 0
     since: int | None = None  # when its doubt or its waiting for somebody began
     deadline: int | None = None
+    placed: bool = False  # the platform has told where it is
 
     @property
     def delivered(self) -> bool:
@@ -45,6 +46,11 @@ class Sent:
     def flying(self) -> bool:
         """A newer operation has to wait for it."""
         return self.state in UNSETTLED or (self.delivered and self.awaits == PLATFORM)
+
+    @property
+    def shown(self) -> bool:
+        """Only a look is still to come: a recall goes without it."""
+        return self.delivered and self.awaits == PLATFORM and self.placed
 
     @property
     def task(self) -> bool:
@@ -136,6 +142,8 @@ class Model:
         if due is not None:
             d.due = due
         for newer in [n for n in self.sent.values() if n.after == d.id and n.state == "waiting"]:
+            if d.shown and newer.operation == "recall":
+                d.unsettled()
             if d.flying:
                 return
             if d.task:

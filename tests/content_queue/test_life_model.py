@@ -138,6 +138,7 @@ class Life(RuleBasedStateMachine):
         model.make_room(item)
         wanted = [*names, *(c for c in CHANNELS if c not in names and model.out(item, c))]
         expected = {c: "edit" if model.out(item, c) else "publish" for c in wanted}
+        self.look_soon(item)
         made = self.run(self.trade.release(revision, *names))
         assert set(made) == set(wanted)
         self.made(item, revision.number, expected, made)
@@ -161,16 +162,24 @@ class Life(RuleBasedStateMachine):
                 basis=self.model.basis(item, channel),
             )
 
+    def look_soon(self, item: str) -> None:
+        """What something newer waits for is looked at now."""
+        for channel in CHANNELS:
+            flying = self.model.flying(item, channel)
+            if flying and flying.look_at is not None:
+                flying.look_at = min(flying.look_at, self.clock())
+
     @rule(item=st.sampled_from(ITEMS))
     def withdraw(self, item: str) -> None:
         newest, model = self.newest(item), self.model
         if newest is None or item in model.withdrawn:
             return
         model.make_room(item)
-        for channel in CHANNELS:  # what a recall waits for is looked at now
+        for channel in CHANNELS:
             flying = model.flying(item, channel)
-            if flying and flying.look_at is not None:
-                flying.look_at = min(flying.look_at, self.clock())
+            if flying and flying.shown:
+                flying.unsettled()
+        self.look_soon(item)
         expected = {c: "recall" for c in CHANNELS if model.out(item, c)}
         made = self.run(self.trade.withdraw(item))
         assert set(made) == set(expected)
@@ -249,6 +258,7 @@ class Life(RuleBasedStateMachine):
             d.doubted, d.lost_at = True, self.clock()
         if answer == "accept":
             self.shown(d)
+        d.placed = bool(outcome.url)
         since = None if outcome.deadline_at is None else self.clock()
         d.unsettled(str(outcome.awaits), outcome.look_at, since, outcome.deadline_at)
         self.model.settle(d, str(outcome.state), self.clock(), outcome.due_at)

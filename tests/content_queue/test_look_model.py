@@ -118,7 +118,10 @@ class LookLife(Life):
         if answer == "accept":
             awaits = AWAITS[wait]
             look_at = now + WAIT if awaits == PLATFORM else None
-            return replace(made, awaits=awaits, look_at=look_at, deadline_at=now + DEADLINE if awaits else None)
+            url = "" if awaits == PLATFORM and claimed.id % 2 else made.url  # some platforms tell it later
+            return replace(
+                made, url=url, awaits=awaits, look_at=look_at, deadline_at=now + DEADLINE if awaits else None
+            )
         if made.state == "in_doubt":
             return replace(made, look_at=now + WAIT, deadline_at=now + DEADLINE)
         if made.state == "failed" and d.operation != "publish":

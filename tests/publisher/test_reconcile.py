@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from look_house import ABSENT, LIVE, REFUSED, UNKNOWN, Queue, SeenWall, Wall, log_tells_the_same, lost
 
-from channels.contract import Capabilities, Idempotency, Sighting
+from channels.contract import Capabilities, Idempotency, Post, Sighting
 from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
 from content_queue.states import DeliveryState
 from content_queue.store import Conflict, Store, Task
@@ -213,8 +214,14 @@ class TestTwoAtOnce:
 
 
 class TestThePlatformDecidesLater:
-    async def taken(self, store: Store, clock: Any) -> tuple[Queue, SeenWall, int]:
-        wall = SeenWall(answer=lambda wall, post: wall.put(post, Awaits.PLATFORM))
+    async def taken(self, store: Store, clock: Any, *, shown: bool = True) -> tuple[Queue, SeenWall, int]:
+        """`shown`: the platform says where it is, whatever it may decide later."""
+
+        def answer(wall: Wall, post: Post) -> Receipt:
+            receipt = wall.put(post, Awaits.PLATFORM)
+            return receipt if shown else replace(receipt, url="")
+
+        wall = SeenWall(answer=answer)
         q = queue(store, clock, wall)
         number = (await q.publish("item-1"))["wall"]
         (d,) = await q.work()
@@ -289,8 +296,28 @@ class TestThePlatformDecidesLater:
         (d,) = await q.remaining()
         assert (d.id, d.state, d.reason, wall.posts != {}) == (recall, S.FAILED, "not_shown", True)
 
-    async def test_its_recall_waits_and_acts_on_what_became_of_it(self, store: Store, clock: Any) -> None:
+    async def test_its_recall_does_not_wait_where_readers_see_it_already(self, store: Store, clock: Any) -> None:
         q, wall, number = await self.taken(store, clock)
+        wall.looks = [Sighting(UNKNOWN)]
+        recall = (await q.withdraw("item-1"))["wall"]
+        (done,) = await q.work()
+        assert (done.id, done.state, wall.posts) == (recall, S.SENT, {})
+        after = await q.get(number)
+        assert (after.state, after.awaits, after.look_at) == (S.SENT, "", None)
+
+    async def test_nor_one_that_came_while_it_was_under_way(self, store: Store, clock: Any) -> None:
+        wall = SeenWall(answer=lambda wall, post: wall.put(post, Awaits.PLATFORM))
+        q = queue(store, clock, wall)
+        number = (await q.publish("item-1"))["wall"]
+        (claimed,) = await q.claim()
+        recall = (await q.withdraw("item-1"))["wall"]
+        await q.attempt(claimed)
+        assert (await q.get(number)).awaits == ""
+        (done,) = await q.work()
+        assert (done.id, done.state, wall.posts) == (recall, S.SENT, {})
+
+    async def test_its_recall_waits_and_acts_on_what_became_of_it(self, store: Store, clock: Any) -> None:
+        q, wall, number = await self.taken(store, clock, shown=False)
         recall = (await q.withdraw("item-1"))["wall"]
         assert await q.work() == []
         wall.looks = [Sighting(LIVE, Receipt("w1", "https://wall.example/article"))]
@@ -300,7 +327,7 @@ class TestThePlatformDecidesLater:
         assert (done.id, done.state, wall.posts) == (recall, S.SENT, {})
 
     async def test_its_recall_falls_away_when_it_is_refused(self, store: Store, clock: Any) -> None:
-        q, wall, _number = await self.taken(store, clock)
+        q, wall, _number = await self.taken(store, clock, shown=False)
         recall = (await q.withdraw("item-1"))["wall"]
         wall.looks = [Sighting(REFUSED)]
         await q.look(1)
