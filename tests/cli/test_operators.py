@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -119,12 +120,15 @@ def test_the_log_is_filtered_limited_and_followed(desk: Desk) -> None:
     desk.run("log", "item-one", "--follow", code=2)
     command = [sys.executable, "-m", "publisher.cli", "log", "-n", "1", "--follow", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
-        assert following.stdout is not None
-        assert json.loads(following.stdout.readline())["kind"] == "approved"
-        desk.run("pause", "site")
-        assert json.loads(following.stdout.readline())["kind"] == "channel_paused"
-        following.send_signal(2)
-        assert following.wait(60) == 130
+        try:
+            assert following.stdout is not None
+            assert json.loads(following.stdout.readline())["kind"] == "approved"
+            desk.run("pause", "site")
+            assert json.loads(following.stdout.readline())["kind"] == "channel_paused"
+            following.send_signal(signal.SIGINT)
+            assert following.wait(60) == 130
+        finally:
+            following.kill()
 
 
 def test_a_command_never_waits_for_a_heavy_import_to_show_its_help() -> None:
