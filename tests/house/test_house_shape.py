@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import statistics
+from collections import Counter
 
 import pytest
 from house_plan import BRICKS, LEFT_BEHIND, ROOT, kept_files, modules
@@ -24,6 +25,12 @@ def test_nobody_else_lives_on_the_ground_floor() -> None:
     strangers = {n for n in found if n not in GROUND_FLOOR and not n.endswith(".egg-info")}
     assert {n for n in strangers if not (n.startswith(".") and (ROOT / n).is_file())} == set()
     assert GROUND_FLOOR - found == set()
+
+
+def test_no_two_test_modules_have_one_name() -> None:
+    """Their folders are no packages: of two with one name only the first would run."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py")
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("path", modules(*BRICKS, "bench"))
