@@ -147,10 +147,10 @@ def run_workers(quick: bool) -> Section:
     one = _of_workers(result["runs"], workers.WORKERS[0])
     rows = [row for count in workers.WORKERS for row in _worker_rows(count, _of_workers(result["runs"], count), one)]
     recovery, memory = result["recovery"], result["memory"]
-    last = recovery["last"]
+    last, held = recovery["last"], f"of {recovery['held']} that it held delivered after"
     rows += [
-        Row("kill -9: first of what it held delivered after", f"{recovery['first']:.1f} s"),
-        Row("kill -9: last of what it held delivered after", f"{last:.1f} s", "60.0 s", last / 60, ("at most", 1)),
+        Row(f"kill -9: the first {held}", f"{recovery['first']:.1f} s"),
+        Row(f"kill -9: the last {held}", f"{last:.1f} s", "60.0 s", last / 60, ("at most", 1)),
         Row(
             f"memory of a worker, {memory['waiting']:,} waiting, to none",
             f"{memory['long_bytes'] / MIB:.0f} MiB",

@@ -35,7 +35,7 @@ ITEMS, ENDPOINTS, ROUNDS = 100, 50, 3
 WORKERS = (1, 2, 4)
 NAMES = [f"hook{n:02}" for n in range(ENDPOINTS)]
 WAITING = 1_000_000
-HELD_ITEMS = 40  # of which the killed worker holds a part
+HELD_ITEMS, HELD = 40, 50  # queued, and how many deliveries of them the worker holds at least when it is killed
 Processes = Callable[[], list[psutil.Process]]
 
 
@@ -116,13 +116,15 @@ async def _recovery(store: Store, folder: Path, url: str, run: int) -> dict[str,
     """Seconds from the death of a worker until the first and the last of what it held are delivered by another."""
     await _queued(store, HELD_ITEMS, run)
     with working(_scheduler, str(folder), url), working(_worker, str(folder), url) as doomed:
-        before = await _delivered(store)
         await store.channels.start_again("all", actor="bench", now=now())
-        while await _delivered(store) == before:
-            await asyncio.sleep(0.002)
+        async with asyncio.timeout(60):
+            while len(await store.deliveries.listing(state="claimed", limit=HELD)) < HELD:
+                pass
         os.kill(doomed, signal.SIGKILL)
         died = time.perf_counter()
         held = [d.id for d in await store.deliveries.listing(state="claimed", limit=10_000)]
+        count = len(held)
+        assert count, "the worker held nothing when it was killed"
         with working(_worker, str(folder), url):
             first = last = 0.0
             while held:
@@ -135,7 +137,7 @@ async def _recovery(store: Store, folder: Path, url: str, run: int) -> dict[str,
                         left.append(delivery)
                 held = left
                 await asyncio.sleep(0.05)
-    return {"first": first, "last": last}
+    return {"held": count, "first": first, "last": last}
 
 
 async def _memory(store: Store, folder: Path, url: str, waiting: int) -> dict[str, float]:
