@@ -4,6 +4,7 @@ a person to do about it."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -248,7 +249,7 @@ class TestAPersonsWord:
     async def test_giving_up_what_the_platform_still_decides_on_does_not_call_off_its_recall(
         self, store: Store, clock: Any
     ) -> None:
-        q = queue(store, clock, SeenWall(answer=lambda wall, post: wall.put(post, Awaits.PLATFORM)))
+        q = queue(store, clock, SeenWall(answer=lambda wall, post: replace(wall.put(post, Awaits.PLATFORM), url="")))
         number = (await q.publish("item-1"))["wall"]
         await q.work()
         recall = (await q.withdraw("item-1"))["wall"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,10 +27,10 @@ async def _told(store: Store) -> AsyncIterator[None]:
 
 
 class TellingWall(SeenWall):
-    """`says` is what its callbacks tell."""
+    """Says where a post is when it has decided. `says` is what its callbacks tell."""
 
     def __init__(self, **facts: Any) -> None:
-        super().__init__(answer=lambda wall, post: wall.put(post, Awaits.PLATFORM), **facts)
+        super().__init__(answer=lambda wall, post: replace(wall.put(post, Awaits.PLATFORM), url=""), **facts)
         self.says: Presence = LIVE
 
     def hear(self, callback: Callback) -> Heard:
