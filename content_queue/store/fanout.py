@@ -97,11 +97,16 @@ def is_task(delivery: Delivery) -> bool:
     )
 
 
+def _end(connection: Connection, delivery: Delivery) -> bool:
+    """Nothing of it is left to be settled. False when it moved meanwhile."""
+    wanted = (_d.id == delivery.id) & (_d.state == delivery.state)
+    return connection.execute(update(deliveries).where(wanted).values(**SETTLED)).rowcount == 1
+
+
 def end_tasks(connection: Connection, tasks: Sequence[Delivery], now: int, actor: str) -> None:
     """A newer operation takes over: nobody should do the older one by hand any more."""
     for task in tasks:
-        wanted = (_d.id == task.id) & (_d.state == task.state)
-        if connection.execute(update(deliveries).where(wanted).values(**SETTLED)).rowcount == 1:
+        if _end(connection, task):
             facts = {"channel": task.channel, "was": task.state, "why": "a newer operation takes over"}
             append(connection, [line(now, "task_ended", actor, item=task.item_id, delivery=task.id, **facts)])
 
@@ -109,11 +114,6 @@ def end_tasks(connection: Connection, tasks: Sequence[Delivery], now: int, actor
 def is_shown(delivery: Delivery) -> bool:
     """Whether readers see it already, whatever its platform may decide later: a recall does not wait for that."""
     return delivery.state in DELIVERED and delivery.awaits == PLATFORM and bool(delivery.url)
-
-
-def _end_look(connection: Connection, delivery: Delivery) -> None:
-    wanted = (_d.id == delivery.id) & (_d.state == delivery.state)
-    connection.execute(update(deliveries).where(wanted).values(**SETTLED))
 
 
 def _end_watch(connection: Connection, item_id: str) -> None:
@@ -158,7 +158,7 @@ def release(
         plans.append(Plan(name, "edit" if here.maybe_out else "publish", basis, after))
     made = _insert(connection, revision, plans, now, note=revision.note)
     watch_links(connection, revision, links, now)
-    wake(connection, Work.DELIVER)
+    wake(connection, Work.ANY if held else Work.DELIVER)  # what a correction waits for is looked at
     operations = {plan.channel: plan.operation for plan in plans}
     facts = {"deliveries": made, "operations": operations, **facts}
     move(connection, revision, RevisionEvent.RELEASE, now, actor, **facts)
@@ -177,7 +177,6 @@ def _take_over(connection: Connection, revision: Revision, now: int, actor: str)
         cancel(connection, here.waiting, now, actor, f"revision {revision.number} takes its place")
         end_tasks(connection, here.tasks, now, actor)
         _look_soon(connection, here.in_flight, now)
-    wake(connection)
     return held
 
 
@@ -201,7 +200,7 @@ def withdraw(connection: Connection, item_id: str, reason: str, note: str, now: 
         end_tasks(connection, here.tasks, now, actor)
         in_flight = here.in_flight
         if in_flight and is_shown(in_flight):
-            _end_look(connection, in_flight)
+            _end(connection, in_flight)
             in_flight = None
         _look_soon(connection, in_flight, now)
         if here.maybe_out:
@@ -310,7 +309,7 @@ def settle_dependents(
         if older.state in DELIVERED and older.awaits == PLATFORM:
             if row.operation != "recall" or not is_shown(older):
                 continue
-            _end_look(connection, older)
+            _end(connection, older)
         end_tasks(connection, [older] if is_task(older) else [], now, "system")
         lines.extend(_let_go(connection, row, by_id[row.after_id], now, now if due is None else due))
     return lines
