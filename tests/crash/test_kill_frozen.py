@@ -41,11 +41,25 @@ ENDS = {-signal.SIGKILL, 1}  # 1: an editor was told that its connection had bee
 
 def freeze(pid: int, url: str) -> None:
     """On SQLite between two transactions: frozen within one it keeps everybody from writing, and nobody can help."""
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     while url.startswith("sqlite") and not writable(url.removeprefix("sqlite:///")):
         os.kill(pid, signal.SIGCONT)
         time.sleep(0.01)
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
+
+
+def stop(pid: int) -> None:
+    """Returns when every thread has stopped. The signal alone does not stop a thread that waits for the disk or for
+    a processor: it may still begin a transaction after somebody has looked."""
+    os.kill(pid, signal.SIGSTOP)
+    while not stopped(pid):
+        time.sleep(0.001)
+
+
+def stopped(pid: int) -> bool:
+    """The state of each thread stands behind the name in brackets: T is stopped, Z and X have ended; proc(5)."""
+    found = [stat.read_text("ascii", "replace") for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(line.rpartition(") ")[2][0] in "TZX" for line in found)
 
 
 def writable(path: str) -> bool:
