@@ -59,6 +59,11 @@ def disk_full() -> tuple[Text, Text]:
     )
 
 
+def locked_out() -> Text:
+    """The remedy when another process would not let go of the database's write lock."""
+    return bilingual("Look for a process of the service that stands still; let it go on or end it, then do it again.")
+
+
 def is_disk_full(error: Exception) -> bool:
     """Whether a file could not be written for want of room."""
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}

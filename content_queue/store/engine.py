@@ -51,6 +51,7 @@ class StoreError(Exception):
     |-- Forbidden     a rule of the house says no
     |-- LogDamaged    the sealed log was altered; nothing is sealed on top of it
     |-- StoreFull     the database has no room to write; nothing was stored
+    |-- StoreBusy     another process would not let go of SQLite's write lock; nothing was stored
     `-- StoreClosed   the store has been closed
     """
 
@@ -79,11 +80,16 @@ class StoreFull(StoreError):
     pass
 
 
+class StoreBusy(StoreError):
+    pass
+
+
 class StoreClosed(StoreError):
     pass
 
 
 FULL = "The database has no room left; nothing was stored."
+BUSY = "Another process has kept the database locked for {seconds} s; nothing was stored."
 # A full disk refuses pages (FULL) or the growth of the index beside the write-ahead log (sqlite.org/rescode.html).
 NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
@@ -205,8 +211,8 @@ class Database:
                     committing = True
                 return value
             except DBAPIError as error:
-                if is_full(error):
-                    raise StoreFull(FULL) from error
+                if refusal := refused(error):
+                    raise refusal from error
                 # A connection that broke before the commit was asked for has changed nothing.
                 undone = _sqlstate(error) in AGAIN or (error.connection_invalidated and not committing)
                 if not undone or attempt == RETRIES - 1:
@@ -311,7 +317,7 @@ class GroupCommit:
                     _end(connection)
         except BaseException as error:
             for call in group:
-                call.future.set_exception(StoreFull(FULL) if is_full(error) else error)
+                call.future.set_exception(refused(error) or error)
             return
         for call, (value, failure) in zip(group, answers, strict=True):
             if failure is not None:
@@ -337,10 +343,24 @@ def _guarded(connection: Connection, call: _Call, *, alone: bool) -> tuple[Any, 
     return value, None
 
 
+def refused(error: BaseException) -> StoreError | None:
+    """What the database's refusal to write anything means; None when it is something else."""
+    if is_full(error):
+        return StoreFull(FULL)
+    if _sqlite_code(error) == sqlite3.SQLITE_BUSY:
+        return StoreBusy(BUSY, seconds=BUSY_MS // 1000)
+    return None
+
+
 def is_full(error: BaseException) -> bool:
     """Whether the database had no room: SQLite's own codes, PostgreSQL's disk_full."""
+    return _sqlite_code(error) in NO_ROOM or _sqlstate(error) == "53100"
+
+
+def _sqlite_code(error: BaseException) -> int | None:
     cause = error.orig if isinstance(error, DBAPIError) else error
-    return getattr(cause, "sqlite_errorcode", None) in NO_ROOM or _sqlstate(error) == "53100"
+    found = getattr(cause, "sqlite_errorcode", None)
+    return found if isinstance(found, int) else None
 
 
 def _sqlstate(error: BaseException) -> str | None:

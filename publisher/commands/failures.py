@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text as Styled
 
 from publisher.commands.config_words import in_both
-from publisher.problems import Held, NotFound, Problem, disk_full, is_disk_full
+from publisher.problems import Held, NotFound, Problem, disk_full, is_disk_full, locked_out
 from publisher.tables import clean
 from publisher.texts import Text, bilingual
 
@@ -130,13 +130,15 @@ def _placed(problem: Any, path: str) -> Text:
 
 
 def _from_database(error: Exception) -> Failure | None:
-    from content_queue.store import Conflict, Forbidden, StoreError, StoreFull, Unknown
+    from content_queue.store import Conflict, Forbidden, StoreBusy, StoreError, StoreFull, Unknown
 
     if isinstance(error, StoreFull) or is_disk_full(error):
         return Failure(Exit.INTERNAL, "disk_full", *disk_full())
     if isinstance(error, StoreError):
         status = {Unknown: Exit.NOT_FOUND, Conflict: Exit.REFUSED, Forbidden: Exit.REFUSED}
         message = bilingual(error.template, **error.facts)
+        if isinstance(error, StoreBusy):
+            return Failure(Exit.INTERNAL, "database_busy", message, locked_out())
         return Failure(status.get(type(error), Exit.INTERNAL), "store", message)
     if type(error).__module__.startswith("sqlalchemy."):
         kind = type(getattr(error, "orig", None) or error).__name__

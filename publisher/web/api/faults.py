@@ -11,10 +11,10 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from content_queue.store import Conflict, Forbidden, StoreClosed, StoreFull, Unknown
+from content_queue.store import Conflict, Forbidden, StoreBusy, StoreClosed, StoreFull, Unknown
 from publisher.intake import IntakeError
 from publisher.intake.problems import quoted
-from publisher.problems import Held, NotAllowed, NotFound, Problem, Refused, disk_full, is_disk_full
+from publisher.problems import Held, NotAllowed, NotFound, Problem, Refused, disk_full, is_disk_full, locked_out
 from publisher.texts import Text, bilingual, mark
 from publisher.web.api.answers import Fault, FieldProblem
 from publisher.web.api.words import Both
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 PROBLEM_TYPE = "application/problem+json"
 PLAIN_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "Gongbao"}
 INCIDENT = "incident"
+BUSY_SECONDS = "10"
 FULL_SECONDS = "60"  # before this nobody will have made room
 
 _TITLES: Mapping[int, str] = {
@@ -135,6 +136,9 @@ def as_problem(error: Exception) -> Problem | None:
         return NotAllowed("forbidden", bilingual(error.template, **error.facts), remedy)
     if isinstance(error, StoreFull) or is_disk_full(error):
         return BadRequest(503, "disk_full", *disk_full(), headers={"Retry-After": FULL_SECONDS})
+    if isinstance(error, StoreBusy):
+        message = bilingual(error.template, **error.facts)
+        return BadRequest(503, "database_busy", message, locked_out(), headers={"Retry-After": BUSY_SECONDS})
     if isinstance(error, StoreClosed):
         message = bilingual("The service is stopping.")
         remedy = bilingual("Repeat the request in a moment.")
