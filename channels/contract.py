@@ -159,6 +159,16 @@ class Recallable(Protocol):
 
 
 @runtime_checkable
+class Named(Protocol):
+    """Knows the name of a post before the platform has told it: a recall needs no answer to the publish.
+
+    `released_at` is that of the revision that was sent, `key` the one it was sent under.
+    """
+
+    def name_of(self, key: str, released_at: int) -> Receipt: ...
+
+
+@runtime_checkable
 class FollowUp(Protocol):
     """For channels that cannot edit, or cannot recall: says in a new post that the earlier one (`post.remote`) was
     corrected or withdrawn. Used for each of the two abilities that the channel lacks. After a withdrawal the receipt

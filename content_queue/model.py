@@ -122,9 +122,12 @@ PARKED = 2**62
 @dataclass(frozen=True, slots=True)
 class Stray:
     """An older request on the same item and channel whose outcome was in doubt: the platform may still carry it out.
-    It left at `left_by` or before. `seen`: its post is known to be out, so that only a repeat of it can be meant."""
+    It left at `left_by` or before. `seen`: its post is known to be out, so that only a repeat of it can be meant.
+    `released_at` is when its revision left the queue."""
 
     operation: str
+    revision: int
+    released_at: int
     seen: bool
     left_by: int
 

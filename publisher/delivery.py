@@ -7,9 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
-from channels.contract import Capabilities, Channel, Editable, FollowUp, Idempotency, Operation, Post, Recallable
+from channels.contract import (
+    Capabilities,
+    Channel,
+    Editable,
+    FollowUp,
+    Idempotency,
+    Named,
+    Operation,
+    Post,
+    Recallable,
+)
 from channels.leaving import leaving_by
 from channels.verdicts import Awaits, Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
 from content_queue.model import Claimed, Outcome
@@ -75,24 +85,22 @@ def resendable(capabilities: Capabilities) -> frozenset[str]:
 
 
 async def send(
-    channel: Channel, post: Post, shown: Sequence[tuple[str, str]] = (), *, leave_by: float | None = None
+    channel: Channel, post: Post, claimed: Claimed, *, leave_by: float | None = None
 ) -> Receipt | Verdict | Exception:
     """One request, which must begin to leave before `leave_by` (on `leaving.passing`). Every surprise is handed back
-    as a value; cancellation passes through. `shown` are the receipts of all that a recall has to take down."""
+    as a value; cancellation passes through."""
     with leaving_by(leave_by):
-        return await _send(channel, post, shown)
+        return await _send(channel, post, claimed)
 
 
-async def _send(
-    channel: Channel, post: Post, shown: Sequence[tuple[str, str]]
-) -> Receipt | Verdict | Exception:
+async def _send(channel: Channel, post: Post, claimed: Claimed) -> Receipt | Verdict | Exception:
     try:
         if post.operation is Operation.PUBLISH:
             return await channel.publish(post)
         if post.operation is Operation.EDIT and isinstance(channel, Editable):
             return await channel.edit(post)
         if post.operation is Operation.RECALL and isinstance(channel, Recallable):
-            return await _recall(channel, post, shown)
+            return await _recall(channel, posts_of(channel, post, claimed))
         if isinstance(channel, FollowUp):
             return await channel.follow_up(post)
         if post.operation is Operation.EDIT:
@@ -102,19 +110,32 @@ async def _send(
         return surprise
 
 
-def posts_of(channel: Channel, post: Post, shown: Sequence[tuple[str, str]]) -> list[Post]:
+def to_take_down(channel: Channel, claimed: Claimed) -> tuple[tuple[str, str], ...]:
+    """The receipts of all that was put out, oldest first; and, where names are derived, of what may be: what a request
+    without an answer has put up, or still will."""
+    if not isinstance(channel, Named):
+        return claimed.shown
+    known = claimed.shown or ((claimed.basis,) if claimed.basis else ())
+    astray = [s for s in claimed.strays if not s.seen]
+    keys = [idempotency_key(claimed.item_id, s.revision, claimed.channel, s.operation) for s in astray]
+    derived = [channel.name_of(key, s.released_at) for key, s in zip(keys, astray, strict=True)]
+    return (*known, *((r.remote_id, r.url) for r in derived))
+
+
+def posts_of(channel: Channel, post: Post, claimed: Claimed) -> list[Post]:
     """What a recall is about, one post each: where corrections are posts of their own, several are out."""
-    if isinstance(channel, Editable) or len(shown) < 2:
+    shown = to_take_down(channel, claimed)
+    if isinstance(channel, Editable) or not shown or (len(shown) == 1 and post.remote):
         return [post]
     return [replace(post, remote=Receipt(*receipt)) for receipt in shown]
 
 
-async def _recall(channel: Recallable, post: Post, shown: Sequence[tuple[str, str]]) -> Receipt:
+async def _recall(channel: Recallable, posts: Sequence[Post]) -> Receipt:
     """The newest first. One that fails leaves the rest to the next attempt, for which what is down is down; one that
     will never be taken down keeps none of the others up, for there is no next attempt."""
     receipts: list[Receipt] = []
     refused: Rejected | None = None
-    for one in reversed(posts_of(cast(Channel, channel), post, shown)):
+    for one in reversed(posts):
         try:
             receipts.append(await channel.recall(one))
         except Rejected as refusal:

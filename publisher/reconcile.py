@@ -21,7 +21,7 @@ from content_queue.store import Look, Store
 from publisher import doubts, retry
 from publisher.allowances import allowances
 from publisher.clock import SECOND, Clock
-from publisher.delivery import posts_of
+from publisher.delivery import posts_of, to_take_down
 from publisher.loops import Loop
 from publisher.posts import HashMismatch, Posts
 
@@ -120,7 +120,7 @@ class Reconciler(Loop):
         name = look.delivery.channel
         rules = allowances(self._channels[name].capabilities).looking
         several = not isinstance(self._channels[name], Editable)
-        requests = max(len(look.claimed.shown), 1) if several else 1
+        requests = max(len(to_take_down(self._channels[name], look.claimed)), 1) if several else 1
         return not rules or await self._store.quotas.use(name, rules, now=self._clock(), requests=requests)
 
     async def _look(self, channel: Confirmable, look: Look) -> Sighting:
@@ -130,7 +130,7 @@ class Reconciler(Loop):
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 post = await self._posts.of(look.claimed)
-                shown = posts_of(self._channels[delivery.channel], post, look.claimed.shown)
+                shown = posts_of(self._channels[delivery.channel], post, look.claimed)
                 sightings = [await channel.confirm(one, receipt) for one in shown]
                 return next((s for s in sightings if s.presence is not Presence.ABSENT), sightings[-1])
         except TimeoutError:

@@ -298,7 +298,7 @@ class Worker:
         leave_by = self._leave_by(claimed)
         if passing() >= leave_by:
             return Deferred("too_late", "the right to send ran out before anything left")
-        return await send(channel, post, claimed.shown, leave_by=leave_by)
+        return await send(channel, post, claimed, leave_by=leave_by)
 
     def _leave_by(self, claimed: Claimed) -> float:
         """Until when its request may begin to leave. The transport's clock is read first: frozen time is lost time."""

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, func, select
 
 from content_queue.model import Claimed, Stray
 from content_queue.states import DELIVERED
-from content_queue.tables import deliveries
+from content_queue.tables import deliveries, revisions
 
-_d = deliveries.c
+_d, _r = deliveries.c, revisions.c
 RECALL = "recall"
 
 
@@ -23,15 +23,18 @@ def with_strays(connection: Connection, claims: Sequence[Claimed]) -> list[Claim
     recalls = [c for c in claims if c.operation == RECALL]
     if not recalls:
         return list(claims)
-    seen = _d.state.in_(DELIVERED)
+    released = func.coalesce(_r.released_at, _r.created_at).label("released_at")
+    seen = _d.state.in_(DELIVERED).label("seen")
     q = (
-        select(_d.item_id, _d.channel, _d.operation, seen.label("seen"), func.max(_d.updated_at).label("left_by"))
+        select(_d.item_id, _d.channel, _d.operation, _d.revision, released, seen, _d.updated_at)
+        .join(revisions, _r.id == _d.revision_id)
         .where(_d.item_id.in_({c.item_id for c in recalls}), _d.doubted, _d.operation != RECALL)
-        .group_by(_d.item_id, _d.channel, _d.operation, seen)
+        .order_by(_d.id)
     )
     found: dict[tuple[str, str], list[Stray]] = {}
     for row in connection.execute(q):
-        found.setdefault((row.item_id, row.channel), []).append(Stray(row.operation, bool(row.seen), row.left_by))
+        stray = Stray(row.operation, row.revision, row.released_at, bool(row.seen), row.updated_at)
+        found.setdefault((row.item_id, row.channel), []).append(stray)
     return [
         replace(c, strays=tuple(found.get((c.item_id, c.channel), ()))) if c.operation == RECALL else c for c in claims
     ]

@@ -52,7 +52,7 @@ def work_off(desk: Desk) -> None:
         now = app.clock()
         claims = await app.store.deliveries.claim({"toutiao": 9}, token="t" * 8, worker="w", now=now, lease=now + 10**9)
         for claimed in claims:
-            answer = await send(channel, await posts.of(claimed))
+            answer = await send(channel, await posts.of(claimed), claimed)
             judged = judge(claimed, answer, channel.capabilities, now=now, chance=lambda: 0.5)
             assert await app.store.deliveries.record([judged.outcome], holds={}, now=now) == {claimed.id}
 

@@ -30,6 +30,7 @@ NOTICED = (
 )
 APPEARS_WITHIN = 12.0  # seconds: a busy machine needs some between the lost answer and the late post
 MESSAGES = {"jpush", "ntfy", "mqtt"}  # their withdrawal is a notice that readers see
+ENDS = {"weibo", "mastodon", "mastodon-keeps-keys", "bluesky", "wechat_official"}  # taken down, without a person
 DRAFTS = "wechat_official-draft"  # no reader sees a draft
 
 
@@ -114,5 +115,6 @@ async def test_a_publish_that_comes_after_its_recall(hold: Hold, tmp_path: Path,
             told, seen = Told(found[name], listed), Seen.of(house.stand_ins[name].shown)
             rows.append(f"{name.ljust(24)}{said(told, seen)}")
             wrong += [f"{name}: {lie}" for lie in lies(told, seen, channels[name])]
+        assert not {name for name in ENDS if house.stand_ins[name].live()}
         record_property("matrix", "\n".join(["carried out after the recall", *rows]))
         assert not wrong, "\n".join(wrong)

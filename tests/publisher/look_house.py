@@ -168,7 +168,7 @@ class Queue:
         channel = self.channels[claimed.channel]
         if must_start_first(channel.capabilities, claimed.operation):
             assert await self.store.deliveries.start([claimed], now=self.clock())
-        answer = await send(channel, await self.posts.of(claimed), claimed.shown)
+        answer = await send(channel, await self.posts.of(claimed), claimed)
         facts = {"now": self.clock(), "chance": lambda: 0.0, "evidence": {"ms": 1.0}}
         judged = judge(claimed, answer, channel.capabilities, **facts)
         await self.store.deliveries.record([judged.outcome], holds={}, now=self.clock())

@@ -159,7 +159,7 @@ class TestSend:
         more = dict.fromkeys(("language", "issuing_body", "drafting_unit", "content_hash", "title"), "")
         named = {"key": "k", "item_id": "item-1", "revision": 1, "released_at": 0, "occurred_at": 0}
         post = Post(operation=operation, **named, **texts, **more)
-        answer = await send(Plain(), post)
+        answer = await send(Plain(), post, claimed())
         assert isinstance(answer, Rejected)
         assert answer.reason == reason
 
@@ -168,4 +168,4 @@ class TestSend:
         more = dict.fromkeys(("language", "issuing_body", "drafting_unit", "content_hash", "title"), "")
         named = {"key": "k", "item_id": "i", "revision": 1, "released_at": 0, "occurred_at": 0}
         post = Post(operation=Operation.PUBLISH, **named, **texts, **more)
-        assert isinstance(await send(Plain(), post), RuntimeError)
+        assert isinstance(await send(Plain(), post, claimed()), RuntimeError)

@@ -91,6 +91,46 @@ class ByName(Looking):
         return post.remote
 
 
+class ByDerivedName(Platform):
+    """A post lies under a name that its sender has derived; nothing else names it, and nothing lists what is there. A
+    correction is a post of its own."""
+
+    def __init__(self, idempotency: Idempotency, recalls: Idempotency | None = None) -> None:
+        super().__init__(idempotency, recalls)
+        self.released = set[int]()
+
+    def name_of(self, key: str, released_at: int) -> Receipt:
+        return Receipt(f"{key}@{released_at}")
+
+    def carry_out(self, post: Post) -> None:
+        name = self.name_of(post.key, post.released_at).remote_id
+        self.live[name] = name
+
+    async def publish(self, post: Post) -> Receipt:
+        self.requests.append((post.operation, post.key))
+        self.released.add(post.released_at)
+        if post.operation in self.holds:
+            self.held.append(post)
+            raise OutcomeUnknown("late_answer")
+        self.carry_out(post)
+        return self.name_of(post.key, post.released_at)
+
+    async def follow_up(self, post: Post) -> Receipt:
+        return await self.publish(post)
+
+    async def recall(self, post: Post) -> Receipt:
+        self.requests.append((post.operation, post.key))
+        if post.remote is None:
+            raise Rejected("no_name")
+        self.live.pop(post.remote.remote_id, None)
+        return post.remote
+
+    async def confirm(self, post: Post, receipt: Receipt | None) -> Sighting:
+        known = post.remote if post.operation == "recall" else self.name_of(post.key, post.released_at)
+        there = known is not None and known.remote_id in self.live
+        return Sighting(Presence.LIVE, known) if there else Sighting(Presence.ABSENT)
+
+
 class Blind(Looking):
     """The account may not look."""
 
@@ -117,6 +157,7 @@ MACHINES: dict[str, tuple[type[Platform], Idempotency, Idempotency | None]] = {
     "keyed, messages, looks": (Looking, KEYED, None),
     "natural": (Recalling, NATURAL, None),
     "natural, looks": (Looking, NATURAL, None),
+    "natural, looks, by derived name": (ByDerivedName, NATURAL, None),
 }
 PEOPLE: dict[str, tuple[type[Platform], Idempotency, Idempotency | None]] = {
     "keyed, recalls kept": (Recalling, KEYED, NONE),
@@ -335,6 +376,26 @@ async def test_a_correction_in_between_does_not_hide_it(store: Store, clock: Any
     platform.catch_up()
     await go_on(q, APPEARS + 30)
     assert (platform.live, (await q.get(recall)).state in DELIVERED) == ({}, True)
+
+
+@pytest.mark.parametrize("late", ["publish", "edit"])
+async def test_every_name_that_can_be_derived_is_taken_down(store: Store, clock: Any, late: str) -> None:
+    """The publish or its correction was answered, the other one never; both are posts of their own."""
+    platform = ByDerivedName(NATURAL)
+    platform.holds = {late}
+    q = Queue(store, clock, {"wall": platform})
+    for facts in ({}, {"words": "better", "correction": True}):
+        revision = await q.approved("item-1", **facts)
+        clock.turn(5)
+        await q.release(revision)
+        await q.work()
+    recall = (await q.withdraw("item-1"))["wall"]
+    await q.work()
+    platform.catch_up()
+    assert platform.live
+    await go_on(q, APPEARS + 30)
+    assert len(platform.released) == 2
+    assert (platform.live, (await q.get(recall)).state in DELIVERED, await listed(q)) == ({}, True, [])
 
 
 async def test_a_recall_that_was_lost_itself_is_not_found_too_early(store: Store, clock: Any) -> None:

@@ -87,6 +87,9 @@ class Bluesky:
                 response.json()
         return Receipt(_uri(repo, rkey), awaits=Awaits.PLATFORM)
 
+    def name_of(self, key: str, released_at: int) -> Receipt:
+        return Receipt(_uri(self._settings.identifier, records.record_key(key, released_at)))
+
     def prepare(self, post: Post) -> Prepared:
         own = self._settings
         made = records.composed(post, own.hashtags)
