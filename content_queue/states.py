@@ -55,6 +55,7 @@ class DeliveryEvent(StrEnum):
     CANCEL = "cancel"
     REFUSE = "refuse"
     SETTLE = "settle"  # a person did by hand what the platform could not
+    MISS = "miss"  # it is out, but not whole: the rest is a person's
 
 
 R, RE, D, DE = RevisionState, RevisionEvent, DeliveryState, DeliveryEvent
@@ -89,6 +90,8 @@ DELIVERY_TABLE: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = Ma
         (D.SENDING, DE.LOSE): D.IN_DOUBT,
         (D.SENT, DE.CONFIRM): D.CONFIRMED,
         (D.SENT, DE.REFUSE): D.FAILED,
+        (D.SENT, DE.MISS): D.SENT,
+        (D.CONFIRMED, DE.MISS): D.SENT,  # a look saw it before the platform said what is missing
         (D.CONFIRMED, DE.REFUSE): D.FAILED,
         (D.IN_DOUBT, DE.FOUND): D.CONFIRMED,
         (D.IN_DOUBT, DE.RESEND): D.WAITING,

@@ -221,16 +221,20 @@ def _incomplete(
     now: int,
 ) -> bool:
     delivery = _still(connection, look)
-    if delivery is None or delivery.state is not DeliveryState.SENT:
+    watched = delivery is not None and delivery.awaits == WATCHED
+    if delivery is None or not (delivery.state is DeliveryState.SENT or watched):
         return False
+    if (delivery.awaits, delivery.reason) == (fanout.PERSON, reason):
+        return True  # told twice: the deadline stands
+    after = follow(DELIVERY_TABLE, delivery.state, (DeliveryEvent.MISS,))
     place = {"remote_id": remote_id or delivery.remote_id, "url": url or delivery.url, "reason": reason}
     waits = {"awaits": fanout.PERSON, "unsettled_since": now, "deadline_at": deadline_at, "updated_at": now}
-    move_by_hand(connection, delivery, {**place, **waits})
+    move_by_hand(connection, delivery, {"state": after, **place, **waits})
     breaker.visible(connection, delivery.channel, delivery.operation, now)
-    facts = {**_facts(delivery, delivery.state, detail), "reason": reason}
+    facts = {**_facts(delivery, after, detail), "reason": reason}
     facts |= {"url": place["url"], "remote": place["remote_id"]}
     lines = [line(now, "incomplete", NOBODY, item=delivery.item_id, delivery=delivery.id, **facts)]
-    append(connection, lines + fanout.settle_dependents(connection, {delivery.id: delivery.state}, now))
+    append(connection, lines + fanout.settle_dependents(connection, {delivery.id: after}, now))
     wake(connection)
     return True
 

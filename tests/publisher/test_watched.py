@@ -10,7 +10,7 @@ import pytest
 from look_house import ABSENT, LIVE, REFUSED, UNKNOWN, Queue, SeenWall, log_tells_the_same
 
 from channels.contract import Callback, Heard, Presence, Sighting
-from channels.verdicts import Awaits, Deferred
+from channels.verdicts import Awaits, Deferred, Receipt
 from content_queue.states import DeliveryState
 from content_queue.store import Store
 from publisher.reception import Reception
@@ -67,6 +67,24 @@ async def test_it_is_looked_at_after_a_day_a_week_and_a_month(store: Store, cloc
     d = await q.get(number)
     assert (d.state, await entries(store, number), await q.remaining()) == (S.CONFIRMED, told, [])
     assert await store.looks.by_remote("wall", "w1") is not None  # its callbacks are heard at any time
+
+
+async def test_what_is_missing_may_be_told_after_it_was_seen(store: Store, clock: Any) -> None:
+    """A look saw the post; the platform says afterwards that some did not get it. Nothing is ever sent again."""
+    q, wall, number = await confirmed(store, clock)
+    missing = Receipt("w1", awaits=Awaits.PERSON, reason="some_missing")
+    wall.hear = lambda _: Heard(sightings=(("w1", Sighting(LIVE, missing, "5/80")),))
+    for _ in range(2):  # told twice
+        await reception(q).take("wall", CALLBACK)
+        d = await q.get(number)
+        assert (d.state, d.awaits, d.reason, d.look_at) == (S.SENT, "person", "some_missing", None)
+        assert [x.id for x in await q.remaining()] == [number]
+    assert (await entries(store, number)).count("incomplete") == 1
+    await q.work()
+    assert len(wall.requests) == 1
+    await store.remaining.done(number, url="", now=clock(), actor="op", reason="told them")
+    await reception(q).take("wall", CALLBACK)  # and once more when a person has dealt with it
+    assert ((await q.get(number)).state, await q.remaining()) == (S.CONFIRMED, [])
 
 
 async def test_a_look_that_fails_is_made_again_and_ends(store: Store, clock: Any) -> None:
