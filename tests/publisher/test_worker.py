@@ -491,7 +491,7 @@ class TestFailures:
         worker = make_worker(store, a, clock=lambda: at[0], pace=Pace(lease=SECOND // 2))
         if verb == "release_claims":
             worker._posts._load = failing  # type: ignore[method-assign]
-        at[0] += SECOND
+        at[0] = now() + SECOND
         async with running(worker):
             await until(lambda: _true(calls[0] > (verb == "release_claims")))
             at[0] += SECOND
@@ -610,7 +610,7 @@ class TestEnd:
     async def test_a_long_request_keeps_its_lease(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         """What the worker waits between two beats passes on a clock that nothing else moves, and just before each beat
         somebody takes back what has run out."""
-        at, beats, lost, sleep = [now()], 0, list[Delivery](), asyncio.sleep
+        at, beats, lost, sleep = [0], 0, list[Delivery](), asyncio.sleep
 
         async def waiting(seconds: float) -> None:
             nonlocal beats
@@ -629,7 +629,7 @@ class TestEnd:
             return Receipt(post.item_id)
 
         ids = await publish(store, "a")
-        a, began = channel("a", slowly), at[0] + SECOND
+        a, began = channel("a", slowly), now() + SECOND
         at[0] = began
         monkeypatch.setattr(asyncio, "sleep", waiting)
         async with running(make_worker(store, a, clock=lambda: at[0])):
