@@ -116,9 +116,11 @@ def to_take_down(channel: Channel, claimed: Claimed) -> tuple[tuple[str, str], .
     if not isinstance(channel, Named):
         return claimed.shown
     known = claimed.shown or ((claimed.basis,) if claimed.basis else ())
-    astray = [s for s in claimed.strays if not s.seen]
-    keys = [idempotency_key(claimed.item_id, s.revision, claimed.channel, s.operation) for s in astray]
-    derived = [channel.name_of(key, s.released_at) for key, s in zip(keys, astray, strict=True)]
+    derived = [
+        channel.name_of(idempotency_key(claimed.item_id, s.revision, claimed.channel, s.operation), s.released_at)
+        for s in claimed.strays
+        if not s.seen
+    ]
     return (*known, *((r.remote_id, r.url) for r in derived))
 
 

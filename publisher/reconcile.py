@@ -16,7 +16,7 @@ from types import MappingProxyType
 from channels.contract import Channel, Confirmable, Editable, Idempotency, Operation, Presence, Recallable, Sighting
 from channels.verdicts import Awaits, Deferred, Receipt, Verdict
 from content_queue.model import Delivery
-from content_queue.states import DeliveryState
+from content_queue.states import DELIVERED, DeliveryState
 from content_queue.store import Look, Store
 from publisher import doubts, retry
 from publisher.allowances import allowances
@@ -182,13 +182,14 @@ class Reconciler(Loop):
         looks, delivery, detail = self._store.looks, look.delivery, sighting.detail
         if outcome is not Seen.FOUND and _unbelieved(look) and self._is_to_be_repeated(look, sighting):
             return await self._repeat(look, sighting)
+        receipt = sighting.receipt or Receipt(delivery.remote_id, delivery.url)
+        place = {"remote_id": receipt.remote_id, "url": receipt.url, "detail": detail}
+        if outcome is Seen.FOUND and receipt.awaits is Awaits.PERSON and delivery.state in DELIVERED:
+            by = doubts.deadline(Awaits.PERSON, now)
+            return await looks.incomplete(look, **place, reason=receipt.reason, deadline_at=by, now=now)
         if delivery.state is DeliveryState.CONFIRMED:
             return await self._record_watched(look, sighting, outcome, now)
         if outcome is Seen.FOUND:
-            receipt = sighting.receipt or Receipt(delivery.remote_id, delivery.url)
-            if receipt.awaits is Awaits.PERSON and delivery.state is DeliveryState.SENT:
-                return await self._incomplete(look, receipt, detail, now)
-            place = {"remote_id": receipt.remote_id, "url": receipt.url, "detail": detail}
             return await looks.found(look, **place, now=now, watch_at=self._watch_at(delivery, now))
         if outcome is Seen.REFUSED:
             by = None if delivery.operation == Operation.PUBLISH else doubts.deadline(Awaits.PERSON, now)
@@ -212,21 +213,13 @@ class Reconciler(Loop):
         now = self._clock()
         return await self._store.looks.again(look, remote_id=place.remote_id, url=place.url, **facts, now=now)
 
-    async def _incomplete(self, look: Look, receipt: Receipt, detail: str, now: int) -> bool:
-        place = {"remote_id": receipt.remote_id, "url": receipt.url, "detail": detail}
-        by = doubts.deadline(Awaits.PERSON, now)
-        return await self._store.looks.incomplete(look, **place, reason=receipt.reason, deadline_at=by, now=now)
-
     def _watch_at(self, delivery: Delivery, now: int) -> int | None:
         decides = delivery.awaits == Awaits.PLATFORM and delivery.operation != Operation.RECALL
         able = isinstance(self._channels[delivery.channel], Confirmable)
         return doubts.next_watch(now, now) if decides and able else None
 
     async def _record_watched(self, look: Look, sighting: Sighting, outcome: Seen, now: int) -> bool:
-        """It was confirmed before: does it still stand? The platform may say only now that it is not whole."""
-        receipt = sighting.receipt
-        if outcome is Seen.FOUND and receipt is not None and receipt.awaits is Awaits.PERSON:
-            return await self._incomplete(look, receipt, sighting.detail, now)
+        """It was confirmed before: does it still stand?"""
         if outcome in {Seen.REFUSED, Seen.ABSENT}:
             detail = sighting.detail or str(sighting.presence)
             return await self._store.looks.gone(look, detail=detail, sure=outcome is Seen.REFUSED, now=now)

@@ -221,8 +221,7 @@ def _incomplete(
     now: int,
 ) -> bool:
     delivery = _still(connection, look)
-    watched = delivery is not None and delivery.awaits == WATCHED
-    if delivery is None or not (delivery.state is DeliveryState.SENT or watched):
+    if delivery is None or (delivery.state is not DeliveryState.SENT and delivery.awaits != WATCHED):
         return False
     if (delivery.awaits, delivery.reason) == (fanout.PERSON, reason):
         return True  # told twice: the deadline stands

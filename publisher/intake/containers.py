@@ -44,8 +44,10 @@ def open_directory(data: bytes, limits: Limits) -> list[zipfile.ZipInfo]:
         if count > limits.zip_entries or size > limits.zip_entries * _PER_ENTRY:
             raise Unsafe(bilingual("The container has more than {limit} entries.", limit=limits.zip_entries))
         entries = zipfile.ZipFile(BytesIO(data)).infolist()
-    except (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError, OSError) as error:
-        raise error if isinstance(error, Unsafe) else Unsafe(bilingual("The container is damaged.")) from None
+    except Unsafe:
+        raise
+    except (zipfile.BadZipFile, struct.error, NotImplementedError, ValueError, OSError):
+        raise Unsafe(bilingual("The container is damaged.")) from None
     _check(entries, len(data), limits)
     return entries
 

@@ -106,11 +106,9 @@ class Bluesky:
 
     async def confirm(self, post: Post, receipt: Receipt | None) -> Sighting:
         """The key is known without any answer: it is derived."""
-        known = post.remote if post.operation is Operation.RECALL else receipt
-        if known is not None or post.operation is Operation.RECALL:
-            repo, rkey = self._address(known)
-        else:
-            repo, rkey = self._settings.identifier, records.record_key(post.key, post.released_at)
+        recall = post.operation is Operation.RECALL
+        known = post.remote if recall else receipt or self.name_of(post.key, post.released_at)
+        repo, rkey = self._address(known)
         found = await self._record(repo, rkey)
         if found is None:
             return Sighting(Presence.ABSENT, detail="bluesky_RecordNotFound")
@@ -134,12 +132,12 @@ class Bluesky:
         body = {"repo": self._settings.identifier, "collection": records.COLLECTION, "rkey": form.rkey}
         response = await self._write("com.atproto.repo.putRecord", {**body, "record": record, "swapRecord": None})
         if codes.kind(response, told(response)) is Kind.TAKEN:
-            return await self._already_there(post, form.rkey, response)
+            return await self._already_there(post, response)
         return replace(self._receipt(self._text(response, "uri")), awaits=Awaits.PLATFORM)
 
-    async def _already_there(self, post: Post, rkey: str, response: Response) -> Receipt:
+    async def _already_there(self, post: Post, response: Response) -> Receipt:
         """Something else lies under our key: our own post in an earlier wording, or none of ours."""
-        seen = await self.confirm(post, Receipt(_uri(self._settings.identifier, rkey)))
+        seen = await self.confirm(post, None)
         if seen.presence is Presence.LIVE and seen.receipt is not None:
             return seen.receipt
         raise self._refusal(response)
