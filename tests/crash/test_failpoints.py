@@ -48,8 +48,8 @@ ON_POSTGRESQL = list(FAILPOINTS) if ALL else [
 SIDE_BY_SIDE = 3
 DAY_AFTER_SECONDS = 61  # between two lives: every lease of the earlier one has run out
 KINDS = {"hook": "webhook", "seen": "seen_board", "blind": "board"}
-# Between a commit and the death after it the process's own worker may claim what the commit has let go.
-CLAIMED_IN_BETWEEN = ">waiting claimed lease_expired>waiting"
+# Together with a commit, or between it and the death after it, the process's own worker may claim what it let go.
+CLAIMED_IN_BETWEEN = "claimed lease_expired>waiting "
 WAYS = {"attempt", "lease_expired", "found", "absent", "resend", "confirmed", "refused", "doubted"}
 
 
@@ -129,8 +129,7 @@ async def judged(url: str, data: Path, stage: Stage, point: Failpoint) -> None:
     told_all(evidence)
     once_where_repeats_are_kept(evidence, stage)
     if point.way is not None:
-        found = way(evidence, point.target)
-        assert point.way in (found, found.replace(CLAIMED_IN_BETWEEN, ">waiting"))
+        assert point.way in ways(way(evidence, point.target), point)
 
 
 def told_all(evidence: Evidence) -> None:
@@ -156,6 +155,12 @@ def way(evidence: Evidence, channel: str) -> str:
     """What the log tells of the first delivery there, without what was merely looked at."""
     first = min(d.id for d in evidence.deliveries if d.channel == channel)
     return " ".join(filter(None, (step(e, first) for e in evidence.entries)))
+
+
+def ways(found: str, point: Failpoint) -> set[str]:
+    """What was found, and the same without a claim in between."""
+    plain = found.replace(f">waiting {CLAIMED_IN_BETWEEN}", ">waiting ")
+    return {found, plain.removeprefix(CLAIMED_IN_BETWEEN) if point.at == "release:after-commit" else plain}
 
 
 def step(entry: Entry, delivery: int) -> str:
