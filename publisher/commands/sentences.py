@@ -149,7 +149,8 @@ def _refused(entry: Entry, found: _Facts) -> tuple[Text, Text]:
 
 def _incomplete(entry: Entry, found: _Facts) -> tuple[Text, Text]:
     code, detail = str(found.get("reason", "")), str(found.get("detail", ""))
-    said = _joined(Text(found["channel"], found["channel"]), ": {}", words.reason(code))
+    name = str(found["channel"]) or "-"
+    said = _joined(Text(name, name), ": {}", words.reason(code))
     return _joined(said, " ({})", Text(detail, detail)), _advice(entry, found, code, str(found.get("state", "")))
 
 

@@ -7,7 +7,7 @@ import json
 import re
 
 from cli_messages import PLACE, message_ids
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -93,6 +93,8 @@ BODIES = st.one_of(
 )
 
 
+@example("incomplete", '{"channel": null, "reason": "http_500"}', 1)
+@example("incomplete", '{"channel": ""}', None)
 @given(KINDS, BODIES, st.one_of(st.none(), st.integers(1, 9)))
 def test_any_entry_reads_as_a_sentence(kind: str, body: str, delivery: int | None) -> None:
     said, advice = describe(Entry(0, 1, 0, kind, "a{b}", None, delivery, None, body))
