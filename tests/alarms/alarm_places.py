@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 USER, PASSWORD = "gongbao", "hush-hush-password"
+START_SECONDS = 60.0  # the package gives up after 5
 
 
 @dataclass
@@ -90,6 +91,7 @@ def mail_server(pem: Path | None = None, *, implicit: bool = False, signed_in: b
     if context is None or implicit:
         settings |= {"auth_require_tls": False}
     wrapped = {"ssl_context": context} if implicit else {}
+    settings["ready_timeout"] = START_SECONDS
     controller = _Server(box, hostname="127.0.0.1", port=0, **wrapped, **settings)
     controller.start()
     box.port = controller.port

@@ -22,7 +22,7 @@ from platform_double import Platform, answer, close, drip, hang
 from channels import transport as transport_module
 from channels.answers import Answer
 from channels.leaving import leaving_by, passing
-from channels.transport import REPLY_LIMIT, Transport
+from channels.transport import CONNECT_DEADLINE, REPLY_LIMIT, Transport
 from channels.verdicts import Deferred, OutcomeUnknown, Rejected, Suspended
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -141,8 +141,10 @@ async def test_no_method_is_repeated_on_a_broken_kept_connection(
     assert len(platform.seen) == 2
 
 
-async def test_a_connection_that_never_comes_about_is_deferred(transport: Transport) -> None:
-    """A listener whose backlog is full never answers the handshake."""
+async def test_a_connection_that_never_comes_about_is_deferred() -> None:
+    """A listener whose backlog is full never answers the handshake. The whole deadline is far off: a machine that
+    stands still past both lets a late connection pass for a late answer."""
+    impatient = Transport(user_agent="t", allow_networks=LOOPBACK, deadline=PATIENCE_SECONDS, connect_deadline=0.3)
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -151,12 +153,19 @@ async def test_a_connection_that_never_comes_about_is_deferred(transport: Transp
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", port))
-        with pytest.raises(Deferred, match="connect_timeout") as caught:
-            await post(transport, f"http://127.0.0.1:{port}/", deadline=0.3)
+        async with impatient as transport:
+            with pytest.raises(Deferred, match="connect_timeout") as caught:
+                await post(transport, f"http://127.0.0.1:{port}/")
         for filler in fillers:
             filler.close()
     assert caught.value.timing is not None
     assert not caught.value.timing.sent
+
+
+@pytest.mark.parametrize("total, connect", [(60.0, CONNECT_DEADLINE), (5.0, 4.0), (0.3, 0.24)])
+def test_a_connection_may_not_use_up_the_whole_deadline(total: float, connect: float) -> None:
+    for given in (Transport(user_agent="t")._timeout(total), Transport(user_agent="t", deadline=total)._timeout(None)):
+        assert (given.total, given.connect) == (total, pytest.approx(connect))
 
 
 async def test_tls_that_nobody_vouches_for_is_deferred(transport: Transport, tls: tuple[str, str]) -> None:

@@ -172,11 +172,12 @@ HOSTILE = ["1", "1 ", "138", "11010519491231002X", "机 ", "秘密 ", "〔2021",
 
 @pytest.mark.parametrize("seed", HOSTILE)
 def test_a_hostile_text_costs_no_more_than_its_length(seed: str) -> None:
-    """Four times the text may cost ten times the time: a quadratic pattern would cost sixteen and more."""
+    """Four times the text may cost ten times the time: a quadratic pattern would cost sixteen and more, each time;
+    a collection of garbage or a slow moment of the machine is in one of them."""
     short, long = (example_content({"body": (seed * size)[:size]}) for size in (10_000, 40_000))
     LOADED.check(short, today=TODAY)
     base = min(_seconds(short) for _ in range(2))
-    assert _seconds(long) < max(10 * base, 0.3)
+    assert any(_seconds(long) < max(10 * base, 0.3) for _ in range(3))
 
 
 def _seconds(content) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from cli_desk import SECRET, Desk
@@ -98,7 +100,8 @@ def test_results_make_the_health(desk: Desk) -> None:
     assert one["worked_at"] is not None
     assert one["visible_at"] is not None
     assert "works" in desk.run("channels").stdout
-    assert one["visible_at"][:10].replace("T", " ")[5:10] in desk.run("channels", "site").stdout
+    seen = datetime.fromisoformat(one["visible_at"]).astimezone(ZoneInfo("Asia/Shanghai"))  # people: the agency's zone
+    assert f"Last visible: {seen:%Y-%m-%d %H:%M:%S}" in desk.run("channels", "site").stdout
     desk.run("channels", "nowhere", code=2)
 
 

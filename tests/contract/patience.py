@@ -25,7 +25,8 @@ class PatientTransport(Transport):
 
     def _timeout(self, deadline: float | None) -> aiohttp.ClientTimeout:
         silent = self._silent() or told_to_be_silent()
-        return super()._timeout(SHORT_SECONDS if silent else LONG_SECONDS)
+        # Who is silent lets connect all the same: no deadline of its own for that, which a standstill could pass first.
+        return aiohttp.ClientTimeout(total=SHORT_SECONDS) if silent else super()._timeout(LONG_SECONDS)
 
 
 def hanging(stand_in: StandIn) -> Callable[[], bool]:

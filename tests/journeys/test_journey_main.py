@@ -128,6 +128,7 @@ async def correct_one(house: House, item: str, entry_id: str) -> None:
         return "共八小时" in (await house.page(item))[1] and told.updated > before.updated
 
     await until(shown)
+    await heard(house, ("item.corrected", item, 2))
     assert note in (await house.page(item))[1]
     after = entry_of(await feed(house, "atom"), entry_id)
     assert after.updated_parsed >= before.updated_parsed
@@ -136,6 +137,15 @@ async def correct_one(house: House, item: str, entry_id: str) -> None:
     assert house.box.letters[-1].told == ("item.corrected", item, 2)
     assert event["data"]["note"] == note
     assert "共八小时" in event["data"]["html"]
+
+
+async def heard(house: House, told: tuple[str, str, int]) -> None:
+    """The subscriber's letter may come after the page has changed."""
+
+    async def it_came() -> bool:
+        return told in house.box.taken
+
+    await until(it_came)
 
 
 def entry_of(body: bytes, entry_id: str) -> Any:
@@ -152,6 +162,7 @@ async def withdraw_one(house: House, item: str, entry_id: str, title: str) -> No
         return (await house.page(item))[0] == 410 and b"deleted-entry" in await feed(house, "atom")
 
     await until(gone)
+    await heard(house, ("item.withdrawn", item, 1))
     assert "内容有误。" in (await house.page(item))[1]
     tree = etree.fromstring(await feed(house, "atom"))
     assert [e.get("ref") for e in tree.findall("at:deleted-entry", NS)] == [entry_id]

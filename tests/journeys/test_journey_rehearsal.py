@@ -30,7 +30,7 @@ from publisher.rehearsal import AT_HOME, PORTS_FILE, rehearsed
 
 SIGNERS = (("审核乙", "first"), ("审核丙", "second"), ("局领导丁", "final"))
 ITEM, WORD = "rehearsed-item", "演练甲乙丙"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 NOTICE = f"""---
 id: {ITEM}
 title: 关于举办版权培训班的通知（{WORD}）

@@ -40,6 +40,13 @@ async def shown(house: House, *item_ids: str) -> None:
     await until(all_there)
 
 
+async def released(house: House, *item_ids: str) -> None:
+    async def all_there() -> bool:
+        return all([await house.deliveries(i) for i in item_ids])
+
+    await until(all_there)
+
+
 async def nothing_went_out(house: House, item_id: str) -> None:
     assert (await house.page(item_id))[0] == 404
     assert item_id not in {letter.told[1] for letter in house.box.letters}
@@ -94,6 +101,7 @@ async def test_the_stop_switch_lets_nothing_out_and_loses_nothing(house: House) 
     await asyncio.sleep(0.1)
     for item in ("stopped-1", "stopped-2"):
         await house.publish(item)
+    await released(house, "stopped-1", "stopped-2")
     await asyncio.sleep(2)
     for item in ("stopped-1", "stopped-2"):
         assert {d.state for d in await house.deliveries(item)} == {"waiting"}

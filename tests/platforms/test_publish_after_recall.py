@@ -28,7 +28,7 @@ NOTICED = (
     *("/in", "/v3/push", "/api/v1/statuses", "putRecord", "/robot/send", "messages:send", "/cgi-bin/webhook/send"),
     *("/2/statuses/share.json", "/cgi-bin/freepublish/submit", "/cgi-bin/message/mass/sendall"),
 )
-APPEARS_WITHIN = 12.0  # seconds: a busy machine needs some between the lost answer and the late post
+APPEARS_WITHIN = 20.0  # seconds: a busy machine needs some between the lost answer and the late post
 MESSAGES = {"jpush", "ntfy", "mqtt"}  # their withdrawal is a notice that readers see
 ENDS = {"weibo", "mastodon", "mastodon-keeps-keys", "bluesky", "wechat_official"}  # taken down, without a person
 DRAFTS = "wechat_official-draft"  # no reader sees a draft

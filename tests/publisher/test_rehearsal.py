@@ -7,12 +7,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from free_ports import first_of_stand_ins
 
 from channels.registry import kinds
 from channels.sandbox import stand_ins
 from channels.transport import Transport
 from channels.verdicts import Suspended
 from config.settings import ChannelAccount, Settings, load_settings, rehearsing
+from publisher import rehearsal
 from publisher.app import LOOPBACK, Transports
 from publisher.rehearsal import AT_HOME, REPLACED, rehearsed, stage
 
@@ -66,7 +68,10 @@ async def test_without_that_rule_a_public_address_would_be_dialled() -> None:
     assert refusal("93.184.215.14", 443, LOOPBACK) is None
 
 
-async def test_stand_ins_run_keep_their_port_and_show_their_page(tmp_path: Path) -> None:
+async def test_stand_ins_run_keep_their_port_and_show_their_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "FIRST_PORT", first_of_stand_ins())  # no other process takes it in between
     async with stage(tmp_path, "http://127.0.0.1:8080", [account(), account(name="off", on=False)]) as running:
         [(name, (stand_in, address))] = running.running.items()
         assert (name, stand_in.callback) == ("hook", "http://127.0.0.1:8080/callbacks/hook")
