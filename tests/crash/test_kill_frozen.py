@@ -25,7 +25,7 @@ import kill_judge
 import kill_life
 from kill_judge import Evidence, gather
 from kill_receiver import listening
-from test_kill_nine import Nursery, configured, live_out, nursery
+from test_kill_nine import Nursery, configured, first_word, live_out, nursery
 
 from content_queue.store import Store
 from publisher.keys import load_or_make
@@ -113,8 +113,20 @@ def spoken(pid: int, url: str, before: int) -> None:
 
 def freeze_once(nest: Nursery, relief: Nursery, seconds: float) -> bool:
     """Whether it went on after the other had finished."""
-    pid, killed = nest.bear(editors=2), threading.Event()
-    caught(pid, nest.order.url, seconds)
+    born = time.monotonic()
+    pid = nest.bear(editors=2)
+    try:
+        first_word(nest, born)
+        caught(pid, nest.order.url, seconds)
+        return relieved(pid, nest, relief)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)  # nobody waits for ever for one that is frozen
+        raise
+
+
+def relieved(pid: int, nest: Nursery, relief: Nursery) -> bool:
+    killed = threading.Event()
 
     def kill() -> None:
         killed.set()
