@@ -37,8 +37,9 @@ SILENT_MS = 5_000
 # A server that has vanished without a word (power, network) is noticed after about 25 s instead of 2 h and 15 min
 # (libpq, connection parameters; tcp(7) tcp_retries2).
 KEEP_ALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
-# PostgreSQL: serialization_failure, deadlock_detected. Nothing was committed, so running it again is safe.
-AGAIN = frozenset({"40001", "40P01"})
+# PostgreSQL: serialization_failure, deadlock_detected, and idle_in_transaction_session_timeout, which may be the answer
+# to a COMMIT that came too late. Nothing was committed, so running it again is safe.
+AGAIN = frozenset({"40001", "40P01", "25P03"})
 
 
 class StoreError(Exception):

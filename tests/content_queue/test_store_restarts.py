@@ -9,14 +9,19 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from content_queue.store import Store
+from content_queue.store import Store, engine
 from content_queue.store.engine import Database
 
 
 def _end(address: str, pid: int) -> None:
-    """Returns when the server's process has ended."""
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+    _ended(address, pid)
+
+
+def _ended(address: str, pid: int) -> None:
+    """Returns when the server's process has ended."""
+    with psycopg.connect(address, autocommit=True) as connection:
         while connection.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone():
             time.sleep(0.01)
 
@@ -62,6 +67,25 @@ async def test_a_commit_without_an_answer_is_not_repeated(db: Database, postgres
     with pytest.raises(DBAPIError):
         await db.write(work)
     assert len(calls) == 1
+    await db.close()
+
+
+async def test_a_commit_that_came_too_late_is_made_again(
+    db: Database, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server had ended the transaction for its silence, and says so."""
+    monkeypatch.setattr(engine, "SILENT_MS", 300)
+    hasty, calls = Database(postgres_url), []
+
+    def work(connection: Connection) -> None:
+        calls.append(len(calls))
+        connection.execute(text("INSERT INTO seen VALUES (:n)"), {"n": calls[-1]})
+        if len(calls) == 1:
+            _ended(postgres_url, _own(connection))
+
+    await hasty.write(work)
+    assert await _seen(db) == [1]
+    await hasty.close()
     await db.close()
 
 
