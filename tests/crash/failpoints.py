@@ -3,7 +3,8 @@
 `verb:before-commit` dies within the transaction, with all its statements done; `verb:after-commit` once it is durable
 and before the caller knows. The others are places within a request: before it connects, connected, its head sent, half
 of its body, all of it; the answer's status line read, half of the answer, all of it. `byte-N` dies once N bytes of a
-request have left. The product has no hooks: its verbs and sockets are wrapped here, in the process that is to die.
+request have left. `beat` is the first after the whole request has left: an earlier one may come at any moment of a
+claim. The product has no hooks: its verbs and sockets are wrapped here, in the process that is to die.
 
 `way` is what the log must tell of the first delivery on `target`: `kind>state` for each move. `looked` is left out: how
 often a platform is looked at is a matter of time.
@@ -132,7 +133,7 @@ VERBS: dict[str, tuple[type, str, Meant]] = {
     "start": (Deliveries, "start", lambda target, args, facts, got: args[0][0].channel == target),
     "record": (Deliveries, "record", lambda target, args, facts, got: any(o.channel == target for o in args[0])),
     "hold": (Deliveries, "record", lambda target, args, facts, got: target in facts["holds"]),
-    "beat": (Deliveries, "beat", _any),
+    "beat": (Deliveries, "beat", lambda target, args, facts, got: MortalSocket.posted),
     "expire": (Deliveries, "expire_leases", lambda target, args, facts, got: any(d.channel == target for d in got)),
     "looks.take": (Looks, "take", lambda target, args, facts, got: any(x.delivery.channel == target for x in got)),
     "looks.found": (Looks, "found", lambda target, args, facts, got: args[0].delivery.channel == target),
@@ -146,11 +147,10 @@ VERBS: dict[str, tuple[type, str, Meant]] = {
 def arm(at: str, target: str, port: int) -> None:
     """This process dies at `at`, the first time that it concerns channel `target`, which is reached at `port`."""
     verb, _, side = at.partition(":")
+    MortalSocket.place, MortalSocket.port = at, port
+    arm_sockets()
     if side:
         arm_commit(*VERBS[verb], side, target)
-    else:
-        MortalSocket.place, MortalSocket.port = at, port
-        arm_sockets()
 
 
 def arm_commit(owner: type, name: str, meant: Meant, side: str, target: str) -> None:
@@ -189,9 +189,11 @@ def arm_commit(owner: type, name: str, meant: Meant, side: str, target: str) -> 
 
 
 class MortalSocket(socket.socket):
-    """A connection that ends its process at a place within the first POST to `port`."""
+    """A connection that ends its process at a place within the first POST to `port`. `posted`: one of them has sent
+    all of it."""
 
     place, port = "", 0
+    posted = False
     mine = False
     out = b""
     given = 0
@@ -217,6 +219,8 @@ class MortalSocket(socket.socket):
             die()
         sent = super().send(data, flags)
         self.out += bytes(data[:sent])
+        whole = sending_limit("body-sent", self.out)
+        MortalSocket.posted |= whole is not None and whole <= len(self.out)
         return sent
 
     def recv(self, size: int, flags: int = 0) -> bytes:

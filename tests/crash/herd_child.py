@@ -10,16 +10,20 @@ import asyncio
 import importlib
 import json
 import logging
+import mmap
+import os
 import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 import content_queue.store.log
 import publisher.service
 import publisher.web.server
+from channels import transport
 from channels.adapters import webhook
 from channels.contract import Capabilities, Idempotency, Post, Presence, Sighting
 from channels.registry import Tools
@@ -81,6 +85,23 @@ def hold_seal() -> None:
     content_queue.store.log.seal = held  # type: ignore[assignment]
 
 
+def tell_leaving(place: Path) -> None:
+    """`place` holds 1 between a look at the clock and the bytes that it lets go."""
+    place.write_bytes(bytes(1))
+    with place.open("r+b") as file:
+        told = mmap.mmap(file.fileno(), 1)
+    real = transport._Body.write_with_length
+
+    async def watched(self: Any, *args: Any) -> None:
+        told[0] = 1
+        try:
+            await real(self, *args)
+        finally:
+            told[0] = 0
+
+    transport._Body.write_with_length = watched  # type: ignore[method-assign]
+
+
 async def live(order: Order) -> None:
     ending, turned = asyncio.Event(), [order.turned]
     loop = asyncio.get_running_loop()
@@ -115,6 +136,7 @@ def main() -> None:
     publisher.web.server.READY_SECONDS = 30.0  # a machine that stands still is no database that is away
     if order.board:
         as_board()
+        tell_leaving(Path(order.config).parent / f"leaving-{os.getpid()}")
     if order.hold_seal:
         hold_seal()
     uvloop.run(live(order))
