@@ -30,7 +30,7 @@ HARMLESS = frozenset({"error", "superseded", "expired"})
 class Quota:
     """At most `limit` requests of `operations` in any `seconds`; with `daily`, in one calendar day of Asia/Shanghai,
     which is where the platforms count. `name` is a short stable code such as `posts_a_day`. `looks`: the platform
-    counts looks (`confirm`) too."""
+    counts looks (`confirm`) too. `taken_only`: it counts what it took, not what it refused or never heard of."""
 
     name: str
     limit: int
@@ -38,6 +38,7 @@ class Quota:
     daily: bool = False
     operations: frozenset[Operation] = frozenset(Operation)
     looks: bool = False
+    taken_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,8 @@ class Outcome:
     limit. `due_at` is set when the delivery waits again; `awaits`, `look_at` and `deadline_at` when it is not settled
     (see `Delivery`). `evidence` goes into the log entry as it is (no
     secrets): reason, detail, timing in milliseconds, HTTP status. `sign` is what it tells of the account, `visible`
-    that readers can see the post now.
+    that readers can see the post now. `unused` are those of the claim's quotas (see `Claimed.counted`) that it did not
+    use after all.
     """
 
     delivery_id: int
@@ -197,17 +198,20 @@ class Outcome:
     sign: Sign = Sign.NONE
     visible: bool = False
     probe: bool = False
+    unused: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaRule:
-    """At most `limit` requests of `operations` in any `seconds`; with `daily`, in one calendar day of Asia/Shanghai."""
+    """At most `limit` requests of `operations` in any `seconds`; with `daily`, in one calendar day of Asia/Shanghai.
+    `taken_only`: what was certainly not taken does not count."""
 
     name: str
     limit: int
     seconds: int
     daily: bool = False
     operations: frozenset[str] = frozenset({"publish", "edit", "recall"})
+    taken_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

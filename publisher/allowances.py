@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from channels.contract import Capabilities
+from channels.contract import Capabilities, Quota
 from content_queue.model import QuotaRule
 from publisher.texts import Text, bilingual
 
@@ -21,9 +21,13 @@ class Allowances:
 
 
 def allowances(capabilities: Capabilities) -> Allowances:
-    rules = [(q, QuotaRule(q.name, q.limit, q.seconds, q.daily, frozenset(map(str, q.operations)))) for q in
-             capabilities.quotas]
+    rules = [(q, _rule(q)) for q in capabilities.quotas]
     return Allowances(tuple(r for _, r in rules), tuple(r for q, r in rules if q.looks))
+
+
+def _rule(quota: Quota) -> QuotaRule:
+    operations = frozenset(map(str, quota.operations))
+    return QuotaRule(quota.name, quota.limit, quota.seconds, quota.daily, operations, quota.taken_only)
 
 
 @dataclass(frozen=True, slots=True)

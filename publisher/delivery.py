@@ -197,8 +197,19 @@ def judge(
         sign=sign,
         visible=receipt is not None and not awaits and claimed.operation != Operation.RECALL,
         probe=claimed.probe,
+        unused=_unused(claimed, answer, capabilities),
     )
     return Judgement(outcome, *_for_the_channel(answer, now))
+
+
+def _unused(
+    claimed: Claimed, answer: Receipt | Verdict | Exception, capabilities: Capabilities
+) -> tuple[tuple[str, int], ...]:
+    """Where this attempt was counted as one that the platform would take, and certainly did not."""
+    if not isinstance(answer, Deferred | Rejected | Suspended):
+        return ()
+    taken_only = {q.name for q in capabilities.quotas if q.taken_only}
+    return tuple((quota, at) for quota, at in claimed.counted if quota in taken_only)
 
 
 def _deadline(operation: str, state: DeliveryState, awaits: Awaits, now: int) -> int | None:

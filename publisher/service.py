@@ -70,6 +70,7 @@ class Service:
         self.metrics = Metrics(app.store, app.health, app.clock)
         dropped, perhaps = repeats_dropped(app)
         self._unstarted = dropped | perhaps
+        self._quotas = app.workshop.quotas()
         self._watch = Watch(app.store, app.settings.witness_file, dropped, app.clock)
         self.port: int | None = None
 
@@ -239,6 +240,7 @@ class Service:
             resend=self._unstarted,
             backoff=RESEND_AFTER_CRASH,
             under_way=int(self.app.settings.request_seconds * SECOND),
+            quotas=self._quotas,
         )
         if gone:
             log.warning("leases ran out", extra={"deliveries": [d.id for d in gone]})

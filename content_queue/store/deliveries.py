@@ -119,6 +119,7 @@ class Deliveries:
         look_after: int = 5_000_000,
         deadline_after: int = 1_800_000_000,
         under_way: int = 0,
+        quotas: quotas.Rules = MappingProxyType({}),
         limit: int = 500,
     ) -> list[Delivery]:
         """Takes back what dead workers held; returns what was taken back.
@@ -126,10 +127,11 @@ class Deliveries:
         Claimed, not started: waits again, due `backoff` from `now`; for (channel, operation) in `resend` (the platform
         drops repeats, so no start is committed) it may be out. What waited for such a one goes after `under_way`, when
         a request of theirs has ended: it must not be overtaken by what it takes back. Started: in doubt, to be looked
-        at and settled within the two spans. All spans are microseconds.
+        at and settled within the two spans. All spans are microseconds. What waits again will be counted again: of the
+        `quotas` of its channel, those that count only what was taken forget this claim.
         """
         waits = (backoff, look_after, deadline_after, under_way)
-        return await self._db.write(leases.expire, now, resend, waits, limit)
+        return await self._db.write(leases.expire, now, resend, waits, quotas, limit)
 
     async def resend(self, delivery_id: int, *, now: int, actor: str, reason: str) -> Delivery:
         """A person's word that it may be sent (again): failed or in doubt -> waiting, due now.
@@ -247,7 +249,9 @@ def _record(
     lines += [leases.attempt_line(o, now, kind="late_outcome") for o in outcomes if o.delivery_id not in moved]
     settled = {o.delivery_id: o.state for o in outcomes if o.delivery_id in moved}
     lines += fanout.settle_dependents(connection, settled, now)
-    lines += breaker.record(connection, [o for o in outcomes if o.delivery_id in moved], now, chance)
+    kept = [o for o in outcomes if o.delivery_id in moved]
+    quotas.give_back(connection, ((o.channel, o.unused) for o in kept))
+    lines += breaker.record(connection, kept, now, chance)
     for name, until in holds.items():
         lines += hold_until(connection, name, until, now)
     append(connection, lines)
@@ -272,7 +276,7 @@ def _release_claims(connection: Connection, claims: Sequence[Claimed], now: int)
         lines += fanout.settle_dependents(connection, dict.fromkeys((r.id for r in rows), after), now)
         back |= {r.id for r in rows}
     gone = [c for c in claims if c.id in back]
-    quotas.give_back(connection, gone)
+    quotas.give_back(connection, ((c.channel, c.counted) for c in gone))
     breaker.given_back(connection, gone, now)
     append(connection, lines)
 

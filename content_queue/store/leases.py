@@ -6,7 +6,7 @@ from sqlalchemy import Connection, select
 
 from content_queue.model import Delivery, Outcome
 from content_queue.states import DELIVERY_TABLE, DeliveryEvent, DeliveryState, follow, sources
-from content_queue.store import dialects, fanout
+from content_queue.store import dialects, fanout, quotas
 from content_queue.store.log import Line, append, line
 from content_queue.store.rows import DELIVERY_COLUMNS, as_delivery
 from content_queue.tables import deliveries
@@ -35,7 +35,12 @@ def attempt_line(outcome: Outcome, now: int, *, kind: str = "attempt") -> Line:
 
 
 def expire(
-    connection: Connection, now: int, resend: frozenset[tuple[str, str]], waits: tuple[int, int, int, int], limit: int
+    connection: Connection,
+    now: int,
+    resend: frozenset[tuple[str, str]],
+    waits: tuple[int, int, int, int],
+    rules: quotas.Rules,
+    limit: int,
 ) -> list[Delivery]:
     """`waits` are backoff, first look, deadline, and how long a request of theirs may still be under way."""
     q = (
@@ -52,6 +57,8 @@ def expire(
         moved = dialects.settle(connection, outcomes, [bool(o.evidence["maybe_out"]) for o in outcomes])
         kept = [o for o in outcomes if o.delivery_id in moved]
         append(connection, [attempt_line(o, now, kind="lease_expired") for o in kept])
+        again = {o.delivery_id for o in kept if o.state is DeliveryState.WAITING}
+        quotas.give_back(connection, ((d.channel, quotas.refunded(d, rules)) for d in gone if d.id in again))
         for doubted, due in ((False, now), (True, now + waits[3])):
             back = {o.delivery_id: o.state for o in kept if o.evidence["maybe_out"] is doubted}
             append(connection, fanout.settle_dependents(connection, back, now, due=due))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, delete, func, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from content_queue import windows
-from content_queue.model import Claimed, QuotaRule
+from content_queue.model import Delivery, QuotaRule
 from content_queue.states import DeliveryState
 from content_queue.store.channels import know
 from content_queue.store.engine import Database
@@ -126,11 +126,11 @@ def _add(connection: Connection, channel: str, rule: QuotaRule, used: int, now: 
     connection.execute(delete(quota_uses).where(old))
 
 
-def give_back(connection: Connection, claims: Iterable[Claimed]) -> None:
-    """Claims that never left count no more."""
+def give_back(connection: Connection, uses: Iterable[tuple[str, Sequence[tuple[str, int]]]]) -> None:
+    """They count no more: each is the channel, and the quotas with their slices."""
     back: Counter[tuple[str, str, int]] = Counter()
-    for claimed in claims:
-        back.update((claimed.channel, quota, at) for quota, at in claimed.counted)
+    for channel, counted in uses:
+        back.update((channel, quota, at) for quota, at in counted)
     names = {channel for channel, _, _ in back}
     if not names:
         return
@@ -139,6 +139,15 @@ def give_back(connection: Connection, claims: Iterable[Claimed]) -> None:
     for (channel, quota, at), used in sorted(back.items()):
         same = and_(_u.channel == channel, _u.quota == quota, _u.slice == at, _u.used >= used)
         connection.execute(update(quota_uses).where(same).values(used=_u.used - used))
+
+
+def refunded(claimed: Delivery, rules: Rules) -> tuple[tuple[str, int], ...]:
+    """Where a claim that a dead worker held was counted by rules for what was taken. Since the claim nothing else has
+    moved the delivery. Recalls may count several times: theirs is not known here, and stays."""
+    if claimed.operation == "recall":
+        return ()
+    mine = [r for r in rules.get(claimed.channel, ()) if r.taken_only and claimed.operation in r.operations]
+    return tuple((r.name, at) for r in mine for at in windows.slices(r, claimed.updated_at))
 
 
 def _use(connection: Connection, channel: str, rules: tuple[QuotaRule, ...], now: int, requests: int) -> bool:

@@ -449,6 +449,12 @@ async def test_a_mass_message_goes_out_once_whatever_is_lost(here: World) -> Non
     assert here.stand_in.box.drafts == {}  # the second attempt's draft must not lie about
 
 
+@pytest.mark.parametrize(("kind", "limit"), [("subscription", 1), ("service", 4)])
+async def test_an_allowance_counts_what_wechat_took(here: World, kind: str, limit: int) -> None:
+    (quota,) = here.channel(mode="mass", account_type=kind).capabilities.quotas
+    assert (quota.limit, quota.taken_only, quota.operations) == (limit, True, {Operation.PUBLISH})
+
+
 async def test_a_mass_message_is_deleted_after_it_was_sent(here: World) -> None:
     channel = here.channel(mode="mass")
     back = withdrawal(remote=received(await channel.publish(post())))

@@ -20,6 +20,7 @@ from content_queue.tables import quota_uses
 
 MINUTE = QuotaRule("posts_a_minute", 5, 60)
 TODAY = QuotaRule("posts_a_day", 3, 86_400, daily=True)
+MASS = QuotaRule("mass_a_day", 2, 86_400, daily=True, operations=frozenset({"publish"}), taken_only=True)
 PUBLISH_ONLY = QuotaRule("mass_sends", 2, 3_600, operations=frozenset({"publish"}))
 
 
@@ -91,6 +92,32 @@ async def test_claims_given_back_unsent_count_no_more(trade: Trade) -> None:
     await trade.store.deliveries.release_claims(claims[:4], now=trade.clock())  # twice gives nothing more
     assert await left(trade, MINUTE) == {"posts_a_minute": 4}
     assert len(await take(trade, MINUTE)) == 4
+
+
+async def test_what_was_certainly_not_taken_counts_no_more(trade: Trade) -> None:
+    await items(trade, 4)
+    one, two = await take(trade, MASS, MINUTE, room=2)
+    trade.clock.turn(20)
+    mass = tuple(use for use in one.counted if use[0] == MASS.name)
+    await trade.record(trade.outcome(one, "defer", unused=mass), trade.outcome(two, "accept"))
+    assert await left(trade, MASS, MINUTE) == {"mass_a_day": 1, "posts_a_minute": 3}
+    await trade.record(trade.outcome(one, "defer", unused=mass))  # told twice: its lease was gone
+    assert await left(trade, MASS) == {"mass_a_day": 1}
+
+
+async def test_a_dead_workers_claim_is_counted_again_not_twice(trade: Trade) -> None:
+    """Claimed, not started: it is claimed again. One that was started may have been taken."""
+    await items(trade, 2)
+    begun, held = await take(trade, MASS, MINUTE)
+    assert await trade.start(begun) == {begun.id}
+    assert await left(trade, MASS, MINUTE) == {"mass_a_day": 0, "posts_a_minute": 3}
+    trade.clock.turn(LEASE // SECOND + 1)
+    facts = {"now": trade.clock(), "resend": frozenset(), "backoff": 0}
+    gone = await trade.store.deliveries.expire_leases(**facts, quotas={"a": (MASS, MINUTE)})
+    assert {d.id for d in gone} == {begun.id, held.id}
+    assert await left(trade, MASS, MINUTE) == {"mass_a_day": 1, "posts_a_minute": 3}
+    assert [c.id for c in await take(trade, MASS)] == [held.id]
+    assert await trade.state(begun.id) == "in_doubt"
 
 
 async def test_a_recall_does_not_wait_for_the_posts_quota(trade: Trade) -> None:

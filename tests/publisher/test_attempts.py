@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.contract import Capabilities, Idempotency, Operation, Post
+from channels.contract import Capabilities, Idempotency, Operation, Post, Quota
 from channels.verdicts import Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
 from content_queue.model import Claimed
 from content_queue.states import DELIVERY_TABLE, DeliveryState, follow
@@ -134,6 +135,25 @@ class TestJudgement:
         assert (gone.pause, gone.close, gone.hold_until) == (None, "http_410", None)
         plain = judge(claimed(), Rejected("http_400"), KEYED, now=NOW, chance=lambda: 0.0)
         assert (plain.pause, plain.close, plain.hold_until) == (None, None, None)
+
+    @pytest.mark.parametrize(
+        ("answer", "unused"),
+        [
+            (Deferred("busy"), True),
+            (Suspended("token"), True),
+            (Rejected("bad_word"), True),
+            (Receipt("r"), False),
+            (OutcomeUnknown("timeout"), False),
+            (ValueError("surprise"), False),
+        ],
+    )
+    def test_which_quota_an_attempt_did_not_use(self, answer: Any, unused: bool) -> None:
+        """That of what the platform takes, where it certainly took nothing; never that of requests."""
+        quotas = (Quota("mass_a_day", 1, 86_400, daily=True, taken_only=True), Quota("requests", 9, 60))
+        capabilities = dataclasses.replace(KEYED, quotas=quotas)
+        one = dataclasses.replace(claimed(), counted=(("mass_a_day", 5), ("mass_a_day", 6), ("requests", 7)))
+        found = judge(one, answer, capabilities, now=NOW, chance=lambda: 0.5).outcome.unused
+        assert found == ((("mass_a_day", 5), ("mass_a_day", 6)) if unused else ())
 
     def test_a_surprise_s_own_words_are_not_kept(self) -> None:
         found = judge(claimed(), ValueError("token=abc"), NEVER, now=NOW, chance=lambda: 0.0).outcome

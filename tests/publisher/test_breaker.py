@@ -13,7 +13,7 @@ import pytest
 from test_worker import channel, come_to, counting, get, make_worker, publish, raising, running, states, until
 
 from channels.contract import Capabilities, Idempotency, Operation, Post, Quota
-from channels.verdicts import Deferred, OutcomeUnknown, Receipt, Rejected, Suspended
+from channels.verdicts import Deferred, OutcomeUnknown, Receipt, Rejected, Suspended, Verdict
 from content_queue import breaker
 from content_queue.breaker import FAILURES, Sign
 from content_queue.states import DeliveryState
@@ -184,6 +184,30 @@ class TestQuotas:
         left = await store.quotas.left(of_all({"a": a.capabilities}), now=at[0])
         assert left == {"a": {"posts_a_minute": 0}}
         assert len(a.got) == 3
+
+    @pytest.mark.parametrize("refusal", [Deferred("busy"), Suspended("token_ended"), Rejected("bad_word")])
+    async def test_what_was_not_taken_leaves_the_day_to_others(self, store: Store, refusal: Verdict) -> None:
+        """The platform sends one a day and counts what it took: a minute of trouble must not cost a day."""
+        refusals = [refusal]
+
+        async def refused_once(post: Post) -> Receipt:
+            while refusals:
+                raise refusals.pop()
+            return Receipt(post.item_id)
+
+        async def one_is_out() -> bool:
+            if (await store.channels.states())["a"].paused:
+                await store.channels.resume("a", actor="an", now=moment)
+            return S.SENT in (await states(store)).values()
+
+        await publish(store, "a", count=2)
+        moment = now()  # no midnight passes
+        once = Quota("mass_a_day", 1, 86_400, daily=True, taken_only=True)
+        a = dataclasses.replace(with_quotas("a", once), answer=refused_once)
+        async with running(make_worker(store, a, clock=lambda: moment)):
+            await until(one_is_out)
+        assert await store.quotas.left(of_all({"a": a.capabilities}), now=moment) == {"a": {"mass_a_day": 0}}
+        assert len(a.got) == 2
 
     async def test_a_channel_out_of_quota_delays_nobody(self, store: Store) -> None:
         await publish(store, "a", count=10)

@@ -203,8 +203,8 @@ def capabilities(settings: Settings) -> Capabilities:
 # month. A correction is not held back by it here: the older article has to go at once.
 _FIRST = frozenset({Operation.PUBLISH})
 _MASS = {
-    "subscription": Quota("mass_a_day", 1, 86_400, daily=True, operations=_FIRST),
-    "service": Quota("mass_a_month", 4, 31 * 86_400, operations=_FIRST),
+    "subscription": Quota("mass_a_day", 1, 86_400, daily=True, operations=_FIRST, taken_only=True),
+    "service": Quota("mass_a_month", 4, 31 * 86_400, operations=_FIRST, taken_only=True),
 }
 
 
