@@ -73,13 +73,21 @@ class Rejected(Verdict):
 class Deferred(Verdict):
     """The post is certainly not out. `retry_after` is seconds from now, or None to use the queue's own plan.
 
-    `whole_endpoint` says that the wait was asked of the account, not of this post alone.
+    `whole_endpoint` says that the wait was asked of the account, not of this post alone; `spent` that the platform's
+    own count of what it takes has reached its limit.
     """
 
     def __init__(
-        self, reason: str, detail: str = "", *, retry_after: float | None = None, whole_endpoint: bool = False
+        self,
+        reason: str,
+        detail: str = "",
+        *,
+        retry_after: float | None = None,
+        whole_endpoint: bool = False,
+        spent: bool = False,
     ) -> None:
         super().__init__(reason, detail)
+        self.spent = spent
         self.retry_after = retry_after
         self.whole_endpoint = whole_endpoint
 

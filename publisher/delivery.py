@@ -75,13 +75,14 @@ def key_of(claimed: Claimed) -> str:
 
 
 def must_start_first(capabilities: Capabilities, operation: str) -> bool:
-    """Whether `start` must be committed before the request leaves (the platform keeps repeats)."""
-    return capabilities.of(operation) is Idempotency.NONE
+    """Whether `start` must be committed before the request leaves: the platform keeps repeats, or takes none before
+    tomorrow."""
+    return capabilities.of(operation) is Idempotency.NONE or not _has_room(capabilities, operation)
 
 
 def resendable(capabilities: Capabilities) -> frozenset[str]:
-    """The operations whose repeats the platform drops."""
-    return frozenset(o for o in Operation if capabilities.of(o) is not Idempotency.NONE)
+    """The operations that may be sent again at once: the platform drops repeats."""
+    return frozenset(o for o in Operation if not must_start_first(capabilities, o))
 
 
 async def send(
@@ -205,8 +206,9 @@ def judge(
 def _unused(
     claimed: Claimed, answer: Receipt | Verdict | Exception, capabilities: Capabilities
 ) -> tuple[tuple[str, int], ...]:
-    """Where this attempt was counted as one that the platform would take, and certainly did not."""
-    if not isinstance(answer, Deferred | Rejected | Suspended):
+    """Where this attempt was counted as one that the platform would take, and certainly did not; unless it says itself
+    that nothing is left there."""
+    if not isinstance(answer, Deferred | Rejected | Suspended) or (isinstance(answer, Deferred) and answer.spent):
         return ()
     taken_only = {q.name for q in capabilities.quotas if q.taken_only}
     return tuple((quota, at) for quota, at in claimed.counted if quota in taken_only)
@@ -272,15 +274,16 @@ def _row(
             return "exhausted", None
         wait = answer.retry_after
         return "deferred", due if wait is None else retry.asked_wait(wait, now)
-    if due is not None and _repeat_is_dropped(claimed, capabilities, due) and _has_room(claimed, capabilities):
+    resends = _has_room(capabilities, claimed.operation)
+    if due is not None and _repeat_is_dropped(claimed, capabilities, due) and resends:
         return "unknown_safe", due
     return "unknown", None
 
 
-def _has_room(claimed: Claimed, capabilities: Capabilities) -> bool:
-    """Whether a repeat can go before long. Where the platform takes one in a day, this attempt was counted as that one:
+def _has_room(capabilities: Capabilities, operation: str) -> bool:
+    """Whether a repeat can go before long. Where the platform takes one in a day, the first was counted as that one:
     what may be out would be called waiting until tomorrow."""
-    return all(q.limit > 1 for q in capabilities.quotas if claimed.operation in q.operations)
+    return all(q.limit > 1 for q in capabilities.quotas if operation in q.operations)
 
 
 def _repeat_is_dropped(claimed: Claimed, capabilities: Capabilities, due: int) -> bool:

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
-from channels.registry import kinds
+from channels.contract import Operation
 from content_queue.store import Conflict, Process, Work
 from publisher.app import App, Transports, build_channels
 from publisher.checkups import Checkups
@@ -48,11 +48,10 @@ Repeats = frozenset[tuple[str, str]]
 
 def repeats_dropped(app: App) -> tuple[Repeats, Repeats]:
     """(channel, operation) whose repeats the platform surely drops; and those of accounts that cannot be built here
-    (this process lacks their secrets), by what their kind usually promises: what an account has set is not known."""
+    (this process lacks their secrets): what they promise is not known, so what was claimed there may have left."""
     built = app.workshop.channels()
     sure = ((n, o) for n, c in built.items() for o in resendable(c.capabilities))
-    usual = {a.name: kinds()[a.kind].capabilities for a in app.accounts if a.on and a.kind in kinds()}
-    perhaps = ((n, o) for n, c in usual.items() if n not in built for o in resendable(c))
+    perhaps = ((a.name, str(o)) for a in app.accounts if a.on and a.name not in built for o in Operation)
     return frozenset(sure), frozenset(perhaps)
 
 

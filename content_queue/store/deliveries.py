@@ -127,8 +127,8 @@ class Deliveries:
         Claimed, not started: waits again, due `backoff` from `now`; for (channel, operation) in `resend` (the platform
         drops repeats, so no start is committed) it may be out. What waited for such a one goes after `under_way`, when
         a request of theirs has ended: it must not be overtaken by what it takes back. Started: in doubt, to be looked
-        at and settled within the two spans. All spans are microseconds. What waits again will be counted again: of the
-        `quotas` of its channel, those that count only what was taken forget this claim.
+        at and settled within the two spans. All spans are microseconds. Where nothing of it can be out, those `quotas`
+        that count only what was taken forget the claim.
         """
         waits = (backoff, look_after, deadline_after, under_way)
         return await self._db.write(leases.expire, now, resend, waits, quotas, limit)

@@ -57,8 +57,8 @@ def expire(
         moved = dialects.settle(connection, outcomes, [bool(o.evidence["maybe_out"]) for o in outcomes])
         kept = [o for o in outcomes if o.delivery_id in moved]
         append(connection, [attempt_line(o, now, kind="lease_expired") for o in kept])
-        again = {o.delivery_id for o in kept if o.state is DeliveryState.WAITING}
-        quotas.give_back(connection, ((d.channel, quotas.refunded(d, rules)) for d in gone if d.id in again))
+        unsent = {o.delivery_id for o in kept if not o.evidence["maybe_out"]}
+        quotas.give_back(connection, ((d.channel, quotas.refunded(d, rules)) for d in gone if d.id in unsent))
         for doubted, due in ((False, now), (True, now + waits[3])):
             back = {o.delivery_id: o.state for o in kept if o.evidence["maybe_out"] is doubted}
             append(connection, fanout.settle_dependents(connection, back, now, due=due))

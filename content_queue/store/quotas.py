@@ -142,10 +142,8 @@ def give_back(connection: Connection, uses: Iterable[tuple[str, Sequence[tuple[s
 
 
 def refunded(claimed: Delivery, rules: Rules) -> tuple[tuple[str, int], ...]:
-    """Where a claim that a dead worker held was counted by rules for what was taken. Since the claim nothing else has
-    moved the delivery. Recalls may count several times: theirs is not known here, and stays."""
-    if claimed.operation == "recall":
-        return ()
+    """Where the claim of a dead worker was counted, once at least, by rules for what was taken. Since the claim nothing
+    else has moved the delivery."""
     mine = [r for r in rules.get(claimed.channel, ()) if r.taken_only and claimed.operation in r.operations]
     return tuple((r.name, at) for r in mine for at in windows.slices(r, claimed.updated_at))
 

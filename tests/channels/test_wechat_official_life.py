@@ -474,6 +474,7 @@ async def test_the_days_allowance_is_waited_for_until_midnight_in_shanghai(here:
     with pytest.raises(Deferred) as caught:
         await channel.publish(post(key="gb_another", url="https://example.gov.cn/items/02"))
     assert (caught.value.reason, caught.value.retry_after) == ("wechat_45028", 16 * 3_600)
+    assert caught.value.spent
     assert not caught.value.whole_endpoint  # a recall may still go
 
 

@@ -105,19 +105,64 @@ async def test_what_was_certainly_not_taken_counts_no_more(trade: Trade) -> None
     assert await left(trade, MASS) == {"mass_a_day": 1}
 
 
-async def test_a_dead_workers_claim_is_counted_again_not_twice(trade: Trade) -> None:
-    """Claimed, not started: it is claimed again. One that was started may have been taken."""
+async def give_up(trade: Trade, *rules: QuotaRule, keyed: bool = False) -> list[int]:
+    resend = frozenset({("a", "publish")} if keyed else ())
+    gone = await trade.store.deliveries.expire_leases(
+        now=trade.clock(), resend=resend, backoff=0, quotas={"a": rules}
+    )
+    return [d.id for d in gone]
+
+
+async def test_what_a_dead_worker_held_unsent_counts_no_more(trade: Trade) -> None:
+    """Claimed, not started. One that was started may have been taken."""
     await items(trade, 2)
     begun, held = await take(trade, MASS, MINUTE)
     assert await trade.start(begun) == {begun.id}
     assert await left(trade, MASS, MINUTE) == {"mass_a_day": 0, "posts_a_minute": 3}
     trade.clock.turn(LEASE // SECOND + 1)
-    facts = {"now": trade.clock(), "resend": frozenset(), "backoff": 0}
-    gone = await trade.store.deliveries.expire_leases(**facts, quotas={"a": (MASS, MINUTE)})
-    assert {d.id for d in gone} == {begun.id, held.id}
+    assert sorted(await give_up(trade, MASS, MINUTE)) == sorted((begun.id, held.id))
     assert await left(trade, MASS, MINUTE) == {"mass_a_day": 1, "posts_a_minute": 3}
     assert [c.id for c in await take(trade, MASS)] == [held.id]
     assert await trade.state(begun.id) == "in_doubt"
+
+
+async def test_what_may_be_out_stays_counted(trade: Trade) -> None:
+    """Where repeats are dropped no start is committed."""
+    await items(trade, 1)
+    (held,) = await take(trade, MASS)
+    trade.clock.turn(LEASE // SECOND + 1)
+    assert await give_up(trade, MASS, keyed=True) == [held.id]
+    assert await trade.state(held.id) == "waiting"
+    assert await left(trade, MASS) == {"mass_a_day": 1}
+
+
+async def test_it_is_given_back_to_the_day_of_the_claim(trade: Trade) -> None:
+    evening = datetime(2026, 3, 1, 23, 59, 30, tzinfo=ZoneInfo("Asia/Shanghai"))
+    trade.clock.at = int(evening.timestamp()) * SECOND
+    await items(trade, 3)
+    (held,) = await take(trade, MASS, room=1)
+    trade.clock.turn(31)
+    (other,) = await take(trade, MASS, room=1)
+    assert await left(trade, MASS) == {"mass_a_day": 1}
+    trade.clock.turn(LEASE // SECOND - 30)
+    assert await give_up(trade, MASS) == [held.id]
+    assert await left(trade, MASS) == {"mass_a_day": 1}
+    trade.clock.turn(31)
+    assert await give_up(trade, MASS) == [other.id]
+    assert await left(trade, MASS) == {"mass_a_day": 2}
+
+
+@pytest.mark.parametrize("operations", [frozenset({"edit"}), frozenset({"recall"})])
+async def test_a_dead_claim_gives_nothing_back_to_a_quota_that_did_not_count_it(
+    trade: Trade, operations: frozenset[str]
+) -> None:
+    await items(trade, 2)
+    rule = QuotaRule("others_a_day", 2, 86_400, daily=True, operations=operations, taken_only=True)
+    assert await trade.store.quotas.use("a", (rule,), now=trade.clock(), requests=2)
+    assert len(await take(trade, rule)) == 2
+    trade.clock.turn(LEASE // SECOND + 1)
+    assert len(await give_up(trade, rule)) == 2
+    assert await left(trade, rule) == {"others_a_day": 0}
 
 
 async def test_a_recall_does_not_wait_for_the_posts_quota(trade: Trade) -> None:

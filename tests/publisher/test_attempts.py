@@ -140,6 +140,7 @@ class TestJudgement:
         ("answer", "unused"),
         [
             (Deferred("busy"), True),
+            (Deferred("used_up", spent=True), False),
             (Suspended("token"), True),
             (Rejected("bad_word"), True),
             (Receipt("r"), False),

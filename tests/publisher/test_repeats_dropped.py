@@ -32,6 +32,8 @@ def test_the_account_outweighs_its_kind() -> None:
 
 
 def test_what_cannot_be_built_here_is_surely_nothing() -> None:
-    sure, perhaps = repeats_dropped(app({}, ("hook", "webhook", True), ("off", "webhook", False), ("x", "gone", True)))
+    """Whatever its kind usually promises: a WeChat account may be set up for mass messages, whose key is known."""
+    accounts = (("hook", "webhook", True), ("off", "webhook", False), ("wx", "wechat_official", True))
+    sure, perhaps = repeats_dropped(app({}, *accounts))
     assert sure == frozenset()
-    assert {n for n, _ in perhaps} == {"hook"}
+    assert perhaps == {(n, o) for n in ("hook", "wx") for o in ALL}

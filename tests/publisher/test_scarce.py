@@ -16,7 +16,7 @@ from content_queue.model import Claimed
 from content_queue.states import DeliveryState as S
 from publisher.app import open_app
 from publisher.clock import SECOND, now
-from publisher.delivery import judge
+from publisher.delivery import judge, must_start_first, resendable
 from publisher.service import Service
 
 NOW = 1_767_225_600_000_000
@@ -39,6 +39,9 @@ def test_what_may_be_out_is_in_doubt(limit: int, operation: str, answer: Verdict
     judged = judge(claimed, answer, promised, now=NOW, chance=lambda: 0.5)
     assert judged.outcome.state is state
     assert (judged.outcome.deadline_at is not None) == (state is S.IN_DOUBT)
+    scarce = limit == 1 and operation == "publish"
+    assert must_start_first(promised, operation) is scarce  # a worker that dies leaves it in doubt, too
+    assert (operation in resendable(promised)) is not scarce
 
 
 ACCOUNT = """

@@ -68,7 +68,7 @@ def verdict(code: int, message: str, now: float, *, noticeable: bool, table: Map
         return Deferred(reason, message, retry_after=MINUTE, whole_endpoint=True)
     if kind is C.QUOTA:
         # Of this interface alone (errcode 45009, 45028): looking and taking down have allowances of their own.
-        return Deferred(reason, message, retry_after=until_midnight(now))
+        return Deferred(reason, message, retry_after=until_midnight(now), spent=True)
     if kind in (C.INPUT, C.CONTENT, C.TARGET, C.GONE):
         return Rejected(reason, message)
     return OutcomeUnknown(reason, message) if noticeable else Deferred(reason, message)
